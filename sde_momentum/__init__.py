@@ -1,0 +1,1 @@
+"""Stochastic differential equations of optimizers."""
