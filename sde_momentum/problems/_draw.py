@@ -1,0 +1,103 @@
+"""What one step of the discrete noise consumes, as a pure function of (seed, path, step)."""
+
+import abc
+import math
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Int, PyTree
+
+from sde_momentum import solvers
+from sde_momentum.problems._check import check_count
+
+
+class AbstractDraw(eqx.Module):
+    """The randomness of one optimizer step.
+
+    A draw is a description; `sample` turns it into numbers that depend on nothing but the counters. The law of the
+    numbers is part of the type, so that a limit that needs symmetric or Gaussian noise can be refused in advance.
+
+    Attributes:
+        size: Number of random components per step.
+        leading_cumulant: Order of the lowest cumulant beyond the covariance that may be non-zero; `None` if Gaussian.
+        independent_steps: Whether different steps are independent, as every diffusion limit assumes.
+        finite_moments: Moments of order below this number exist.
+    """
+
+    size: eqx.AbstractVar[int]
+    leading_cumulant: eqx.AbstractClassVar[int | None]
+    independent_steps: eqx.AbstractClassVar[bool]
+    finite_moments: eqx.AbstractVar[float]
+
+    @abc.abstractmethod
+    def sample(self, seed: ArrayLike, path_index: Int[Array, " paths"], step: ArrayLike) -> PyTree[Array]:
+        """Draw for a batch of paths.
+
+        Args:
+            seed: Seed of the whole run.
+            path_index: Global index of each path, shape `(paths,)`.
+            step: Integer step k.
+
+        Returns:
+            Pytree whose leaves carry the paths as their last axis.
+        """
+
+
+class AbstractStandardDraw(AbstractDraw):
+    """A draw of real numbers with mean 0 and identity covariance: ξ = S(x) z has covariance S Sᵀ."""
+
+
+def _float(dtype: Any) -> Any:
+    """The requested dtype, or the widest float that JAX is configured for."""
+    return jnp.result_type(float) if dtype is None else dtype
+
+
+class NormalDraw(AbstractStandardDraw):
+    """Independent standard normal components.
+
+    Args:
+        size: Number of components per step.
+        dtype: Floating-point type; the default is JAX's current default.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> NormalDraw(3).sample(0, jnp.arange(5), 7).shape
+        (3, 5)
+    """
+
+    size: int = eqx.field(static=True, converter=lambda size: check_count(size, "size"))
+    dtype: Any = eqx.field(static=True, default=None)
+
+    leading_cumulant: ClassVar[int | None] = None
+    independent_steps: ClassVar[bool] = True
+    finite_moments: ClassVar[float] = math.inf
+
+    def sample(self, seed: ArrayLike, path_index: Int[Array, " paths"], step: ArrayLike) -> Float[Array, "size paths"]:
+        """Draw `(size, paths)` standard normals, the ones the noise path of the same counters uses."""
+        return solvers.normal(seed, path_index, step, self.size, dtype=_float(self.dtype))
+
+
+class SignDraw(AbstractStandardDraw):
+    """Independent signs ±1 (Rademacher): no skewness, but fourth cumulant −2.
+
+    Args:
+        size: Number of components per step.
+        dtype: Floating-point type; the default is JAX's current default.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> bool(jnp.all(jnp.abs(SignDraw(2).sample(0, jnp.arange(4), 1)) == 1))
+        True
+    """
+
+    size: int = eqx.field(static=True, converter=lambda size: check_count(size, "size"))
+    dtype: Any = eqx.field(static=True, default=None)
+
+    leading_cumulant: ClassVar[int | None] = 4
+    independent_steps: ClassVar[bool] = True
+    finite_moments: ClassVar[float] = math.inf
+
+    def sample(self, seed: ArrayLike, path_index: Int[Array, " paths"], step: ArrayLike) -> Float[Array, "size paths"]:
+        """Draw `(size, paths)` signs."""
+        return solvers.signs(seed, path_index, step, self.size, dtype=_float(self.dtype))

@@ -1,0 +1,117 @@
+"""Any JAX loss with a noise factor written by the user."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, PyTree
+
+from sde_momentum.problems._base import AbstractProblem, combine, dense_factor
+from sde_momentum.problems._check import check_count, check_finite, check_parameters, check_scalar, check_weights
+from sde_momentum.problems._draw import AbstractStandardDraw, NormalDraw
+from sde_momentum.problems._factor_noise import check_standard
+
+
+class General(AbstractProblem):
+    r"""A user's loss L(x) and noise ξ = S(x) z. Built by `general`, which describes the arguments."""
+
+    loss_function: Callable[[PyTree], Array]
+    noise_factor: Callable[[PyTree, Array], PyTree]
+    start: PyTree[Array] | None
+    noise_dim: int = eqx.field(static=True)
+    draw: AbstractStandardDraw
+
+    @property
+    def leading_cumulant(self) -> int | None:
+        """Order of the lowest cumulant beyond the covariance, that of the draw."""
+        return self.draw.leading_cumulant
+
+    def initial(self, seed: int = 0) -> PyTree[Array]:
+        """Return the start that was given to the factory."""
+        del seed
+        if self.start is None:
+            raise ValueError("this problem was built without a start: pass start= to the factory, or your own x0.")
+        return self.start
+
+    def loss(self, x: PyTree[ArrayLike]) -> Float[Array, ""]:
+        """Return the loss L(x)."""
+        return check_scalar(self.loss_function(check_parameters(x)))
+
+    def gradient(self, x: PyTree[ArrayLike]) -> PyTree[Array]:
+        """Return ∇L(x) by reverse-mode differentiation."""
+        return jax.grad(self.loss)(check_parameters(x))
+
+    def noise_product(self, x: PyTree[ArrayLike], w: Float[ArrayLike, " noise_dim"]) -> PyTree[Array]:
+        """Return S(x) w as the user wrote it."""
+        x = check_parameters(x)
+        product = self.noise_factor(x, check_weights(w, self.noise_dim))
+        return jax.tree.map(_like, x, _check_structure(product, x))
+
+    def weighted_gradient(self, x: PyTree[ArrayLike], a: ArrayLike, w: Float[ArrayLike, " noise_dim"]) -> PyTree[Array]:
+        """Return a ∇L(x) + S(x) w."""
+        return combine(a, self.gradient(x), 1.0, self.noise_product(x, w))
+
+    def factor(self, x: PyTree[ArrayLike]) -> Float[Array, "dimension noise_dim"]:
+        """Return S(x) as a dense matrix on the raveled parameters."""
+        return dense_factor(self, x)
+
+    def stochastic_gradient(
+        self, x: PyTree[ArrayLike], draw: Float[ArrayLike, " noise_dim"], noise_scale: ArrayLike = 1.0
+    ) -> PyTree[Array]:
+        """Return ∇L(x) + σ S(x) z."""
+        return self.weighted_gradient(x, 1.0, noise_scale * jnp.asarray(draw))
+
+
+def general(
+    loss: Callable[[PyTree], Array],
+    noise_factor: Callable[[PyTree, Array], PyTree],
+    noise_dim: int,
+    *,
+    start: PyTree[ArrayLike] | None = None,
+    draw: AbstractStandardDraw | None = None,
+    dtype: Any = None,
+) -> General:
+    r"""Any differentiable JAX loss on a pytree, with gradient noise ξ = S(x) z.
+
+    Args:
+        loss: Function x ↦ L(x), a real scalar; x is a pytree of real arrays.
+        noise_factor: Function (x, w) ↦ S(x) w, linear in `w` of shape `(noise_dim,)`, with the structure of x.
+        noise_dim: Number of columns of S.
+        start: What `initial` returns.
+        draw: Law of z, with mean 0 and unit covariance; default Gaussian.
+        dtype: Floating-point type of the default draw.
+
+    Returns:
+        The problem.
+
+    Raises:
+        ValueError: If the loss is not a real scalar, or S(x) w is not shaped like x (both when first traced).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> problem = general(lambda x: jnp.sum(x["a"] ** 4), lambda x, w: {"a": x["a"] * w}, noise_dim=2)
+        >>> problem.gradient({"a": jnp.array([1.0, 2.0])})["a"].tolist()
+        [4.0, 32.0]
+    """
+    for name, function in (("loss", loss), ("noise_factor", noise_factor)):
+        if not callable(function):
+            raise ValueError(f"{name} must be a function, but is {function!r}.")
+    noise_dim = check_count(noise_dim, "noise_dim")
+    draw = NormalDraw(noise_dim, dtype) if draw is None else draw
+    check_standard(draw, noise_dim)
+    start = None if start is None else check_parameters(check_finite(start, "start"))
+    return General(loss, noise_factor, start, noise_dim, draw)
+
+
+def _like(x: Array, product: ArrayLike) -> Array:
+    return jnp.asarray(product, x.dtype)
+
+
+def _check_structure(product: PyTree, x: PyTree[Array]) -> PyTree:
+    """Refuse a product S(x) w that cannot be added to x."""
+    expected, received = jax.tree.map(jnp.shape, x), jax.tree.map(jnp.shape, product)
+    if expected != received:
+        raise ValueError(f"noise_factor(x, w) must be shaped like x, {expected}, but is {received}.")
+    return product
