@@ -1,15 +1,23 @@
 """Losses together with the law of their gradient noise."""
 
 from sde_momentum.problems._base import AbstractProblem as AbstractProblem
+from sde_momentum.problems._breast_cancer import BreastCancer as BreastCancer
+from sde_momentum.problems._breast_cancer import breast_cancer as breast_cancer
 from sde_momentum.problems._double_well import double_well as double_well
 from sde_momentum.problems._draw import AbstractDraw as AbstractDraw
 from sde_momentum.problems._draw import AbstractStandardDraw as AbstractStandardDraw
 from sde_momentum.problems._draw import NormalDraw as NormalDraw
 from sde_momentum.problems._draw import SignDraw as SignDraw
+from sde_momentum.problems._draw_index import AbstractIndexDraw as AbstractIndexDraw
 from sde_momentum.problems._draw_index import IndexDraw as IndexDraw
 from sde_momentum.problems._factor_noise import FactorNoise as FactorNoise
 from sde_momentum.problems._general import General as General
 from sde_momentum.problems._general import general as general
+from sde_momentum.problems._least_squares import LeastSquares as LeastSquares
+from sde_momentum.problems._least_squares import least_squares as least_squares
+from sde_momentum.problems._minibatch import Minibatch as Minibatch
+from sde_momentum.problems._minibatch import minibatch as minibatch
+from sde_momentum.problems._minibatch_base import AbstractMinibatch as AbstractMinibatch
 from sde_momentum.problems._quadratic import Quadratic as Quadratic
 from sde_momentum.problems._quadratic import linear as linear
 from sde_momentum.problems._quadratic import quadratic as quadratic
@@ -20,6 +28,7 @@ __all__ = [
     "AbstractStandardDraw",
     "NormalDraw",
     "SignDraw",
+    "AbstractIndexDraw",
     "IndexDraw",
     "FactorNoise",
     "General",
@@ -28,4 +37,11 @@ __all__ = [
     "quadratic",
     "linear",
     "double_well",
+    "AbstractMinibatch",
+    "Minibatch",
+    "minibatch",
+    "LeastSquares",
+    "least_squares",
+    "BreastCancer",
+    "breast_cancer",
 ]

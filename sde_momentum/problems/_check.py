@@ -39,7 +39,8 @@ def check_weights(w: ArrayLike, noise_dim: int) -> Array:
             f"w has shape {jnp.shape(w)}, but this problem's noise has noise_dim={noise_dim} components: "
             f"pass one replica's weights, an array of shape ({noise_dim},)."
         )
-    return jnp.asarray(w)
+    w = jnp.asarray(w)
+    return w if jnp.issubdtype(w.dtype, jnp.floating) else w.astype(float)
 
 
 def check_scalar(value: Any, name: str = "loss") -> Array:

@@ -7,11 +7,23 @@ import equinox as eqx
 from jaxtyping import Array, ArrayLike, Int
 
 from sde_momentum import solvers
-from sde_momentum.problems._check import check_count
+from sde_momentum.problems._check import check_batch, check_count
 from sde_momentum.problems._draw import AbstractDraw
 
 
-class IndexDraw(AbstractDraw):
+class AbstractIndexDraw(AbstractDraw):
+    """A draw of `size` of the indices 0, …, `population` − 1, each index equally likely in every place.
+
+    Attributes:
+        population: Number of examples n.
+        variance_factor: Variance of a batch mean, relative to drawing with replacement.
+    """
+
+    population: eqx.AbstractVar[int]
+    variance_factor: eqx.AbstractVar[float]
+
+
+class IndexDraw(AbstractIndexDraw):
     """Indices of `size` examples out of `population`, with replacement.
 
     Args:
@@ -31,6 +43,17 @@ class IndexDraw(AbstractDraw):
     independent_steps: ClassVar[bool] = True
     finite_moments: ClassVar[float] = math.inf
 
+    @property
+    def variance_factor(self) -> float:
+        """Variance of a batch mean relative to drawing with replacement: 1."""
+        return 1.0
+
     def sample(self, seed: ArrayLike, path_index: Int[Array, " paths"], step: ArrayLike) -> Int[Array, "size paths"]:
         """Draw `(size, paths)` indices in `[0, population)`."""
         return solvers.indices(seed, path_index, step, self.size, self.population)
+
+
+def index_draw(population: int, batch_size: int, replacement: bool, reshuffle: bool) -> AbstractIndexDraw:
+    """Choose the draw that `minibatch` describes."""
+    size = check_batch(batch_size, population, replacement)
+    return IndexDraw(population, size)
