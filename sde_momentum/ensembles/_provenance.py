@@ -50,8 +50,10 @@ def _device() -> str:
 @functools.cache
 def _git_state() -> dict[str, Any] | None:
     """Commit of the library's source tree and whether it was modified; `None` for an installed package."""
-    folder = pathlib.Path(__file__).resolve().parent
+    source = pathlib.Path(__file__).resolve()
+    folder = source.parent
     try:
+        _git(folder, "ls-files", "--error-unmatch", source.name)  # an environment inside somebody else's repository
         commit = _git(folder, "rev-parse", "HEAD")
         return {"commit": commit, "modified": bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))}
     except (OSError, subprocess.SubprocessError):
