@@ -21,7 +21,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinxcontrib.bibtex",
     "derivation_pages",
-    "docstring_maths",
+    "docstring_markup",
     "offline_maths",
     "public_names",
 ]

@@ -64,13 +64,14 @@ def test_every_room_has_a_page(room):
         ("so $x$ costs ``$5``", "so :math:`x` costs ``$5``"),
         ("a $\\sqrt{x}$-norm", "a :math:`\\sqrt{x}`-norm"),
         ("split $a\nb$ here", "split :math:`a b` here"),
-        (">>> print('$x$')", ">>> print('$x$')"),
+        (">>> print('$x$', 1 | 2)", ">>> print('$x$', 1 | 2)"),
+        ("the norm |x| of `a | b` and $|y|$", "the norm \\|x\\| of `a | b` and :math:`|y|`"),
         ("    $$\n    a = b\n    $$", "\n    .. math:: a = b\n"),
     ],
 )
 def test_dollar_formulas_become_roles(written, read):
-    """Docstrings may write formulas between dollars; examples and literals are left alone."""
-    assert importlib.import_module("docstring_maths").to_restructured_text(written) == read
+    """Docstrings may write formulas between dollars and norms as |x|; examples and literals are left alone."""
+    assert importlib.import_module("docstring_markup").to_restructured_text(written) == read
 
 
 @pytest.mark.parametrize(

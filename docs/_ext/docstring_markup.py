@@ -1,4 +1,4 @@
-r"""Docstrings write formulas as `$…$` and `$$…$$`, as the pages do; autodoc reads reStructuredText."""
+r"""Docstrings write formulas as `$…$` and `$$…$$` and norms as |x|, as the pages do; autodoc reads reStructuredText."""
 
 import re
 
@@ -6,7 +6,8 @@ from sphinx.application import Sphinx
 
 _DISPLAY = re.compile(r"^(?P<indent> *)\$\$(?P<latex>.+?)\$\$(?P<end>[.,;]?)[ ]*$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"(?<![\\$\w])\$(?P<latex>[^$]+?)\$(?!\w)")
-_CODE = re.compile(r"(^ *(?:>>>|\.\.\. ).*$|``.+?``)", re.MULTILINE)
+# An example, a display formula, a literal, or code with or without a role: what is not running text.
+_FIXED = re.compile(r"(^ *(?:>>>|\.\.\. |\.\. ).*$|``.+?``|(?::[\w:+-]+:)?`[^`]+?`)", re.MULTILINE)
 
 
 def _display(match: re.Match[str]) -> str:
@@ -18,15 +19,15 @@ def _inline(match: re.Match[str]) -> str:
     return f":math:`{' '.join(match['latex'].split())}`"
 
 
-def to_restructured_text(text: str) -> str:
-    """Replace dollar formulas outside code by the role and the directive.
+def _outside(pattern: re.Pattern[str], text: str, change) -> str:
+    """Apply `change` to the text between the matches of `pattern`."""
+    return "".join(piece if place % 2 else change(piece) for place, piece in enumerate(pattern.split(text)))
 
-    Example:
-        >>> to_restructured_text("so $x$ costs ``$5``")
-        'so :math:`x` costs ``$5``'
-    """
-    pieces = _CODE.split(_DISPLAY.sub(_display, text))
-    return "".join(piece if place % 2 else _INLINE.sub(_inline, piece) for place, piece in enumerate(pieces))
+
+def to_restructured_text(text: str) -> str:
+    """Replace dollar formulas by the role and the directive, and keep bars from being read as substitutions."""
+    text = _outside(_FIXED, _DISPLAY.sub(_display, text), lambda piece: _INLINE.sub(_inline, piece))
+    return _outside(_FIXED, text, lambda piece: piece.replace("|", r"\|"))
 
 
 def _process(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
