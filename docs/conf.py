@@ -48,10 +48,10 @@ autodoc_inherit_docstrings = False  # diffrax and equinox write theirs in Markdo
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
+python_maximum_signature_line_length = 100
 default_role = "code"  # docstrings mark code with single backticks, as the pages do
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 
 bibtex_bibfiles = ["references.bib"]
-bibtex_reference_style = "author_year"
