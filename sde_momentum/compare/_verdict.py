@@ -1,0 +1,107 @@
+"""What may be said about a claimed order."""
+
+from enum import Enum
+
+
+class Verdict(Enum):
+    """The five things a study of an order can end with; each knows what it means and what to do next.
+
+    Example:
+        >>> print(Verdict.MONTE_CARLO_FLOOR)
+        Monte-Carlo floor
+        >>> Verdict.SOLVER_BIAS.remedy
+        'take smaller solver steps, or a solver of higher weak order'
+    """
+
+    CONFIRMED = "confirmed"
+    REFUTED = "refuted"
+    MONTE_CARLO_FLOOR = "Monte-Carlo floor"
+    SOLVER_BIAS = "solver bias"
+    NOT_ASYMPTOTIC = "not asymptotic yet"
+
+    @property
+    def explanation(self):
+        """One sentence: what was found."""
+        return _EXPLANATION[self]
+
+    @property
+    def remedy(self):
+        """One sentence: what would change it."""
+        return _REMEDY[self]
+
+    @property
+    def is_answer(self):
+        """Whether the question was decided, one way or the other."""
+        return self in (Verdict.CONFIRMED, Verdict.REFUTED)
+
+    def __str__(self):
+        return self.value
+
+
+_EXPLANATION = {
+    Verdict.CONFIRMED: "the interval of the measured order reaches the claimed order and excludes the next lower one",
+    Verdict.REFUTED: "the whole interval of the measured order lies below the claimed order",
+    Verdict.MONTE_CARLO_FLOOR: "the errors are too small against their standard errors to show an order",
+    Verdict.SOLVER_BIAS: "the discretization of the limit contributes more than a tenth of some measured error",
+    Verdict.NOT_ASYMPTOTIC: "at these learning rates the leading power does not yet dominate the error",
+}
+_REMEDY = {
+    Verdict.CONFIRMED: "none needed",
+    Verdict.REFUTED: "check the drift correction, the noise factor, the clock and the initial shift of the limit",
+    Verdict.MONTE_CARLO_FLOOR: "take more paths, coupled paths, or larger learning rates",
+    Verdict.SOLVER_BIAS: "take smaller solver steps, or a solver of higher weak order",
+    Verdict.NOT_ASYMPTOTIC: "take smaller learning rates, or state the remainder's exponent and the natural unit",
+}
+
+
+def judge(fit, claimed_order):
+    r"""Say what a fitted order means for the claim "the weak order is $p$".
+
+    The claim is an upper bound, $|e(\eta)| \le C\eta^p$ for **every** observable. A particular observable may converge
+    faster (a symmetry may kill its leading term), so an interval above $p$ does not refute; an interval entirely
+    below $p$ does. To confirm, the interval must reach $p$ *and* exclude the next lower order $p - r$ of the
+    grading: an interval wide enough to hold both confirms nothing. With confidence 95 % a true claim is refuted by one
+    observable in 2.5 % of studies; for a statement on several observables lower the level of each.
+
+    Args:
+        fit: an `OrderFit`, or a sequence of them (one per observable; the worst verdict counts).
+        claimed_order: $p$.
+
+    Returns:
+        A `Verdict`. An obstacle found by the fit (noise, solver bias, no asymptotics) takes precedence.
+
+    Raises:
+        ValueError: an empty sequence of fits.
+
+    Example:
+        >>> import numpy as np
+        >>> from sde_momentum.compare import fit_order
+        >>> eta = np.array([0.1, 0.05, 0.025, 0.0125])
+        >>> fit = fit_order(eta, eta * (1 + 0.5 * eta), 0.0)
+        >>> print(judge(fit, 1), "/", judge(fit, 2))
+        confirmed / refuted
+    """
+    if isinstance(fit, (tuple, list)):
+        return _worst([judge(one, claimed_order) for one in fit])
+    if fit.obstacle is not None:
+        return fit.obstacle
+    low, high = fit.interval
+    if high < claimed_order:
+        return Verdict.REFUTED
+    if low > claimed_order - fit.remainder_exponent:
+        return Verdict.CONFIRMED
+    return Verdict.NOT_ASYMPTOTIC if fit.snr == float("inf") else Verdict.MONTE_CARLO_FLOOR
+
+
+def _worst(verdicts):
+    """One refuted observable refutes the claim; one undecided observable leaves it undecided."""
+    if not verdicts:
+        raise ValueError("judge got no fits: pass at least one OrderFit")
+    ranking = (
+        Verdict.REFUTED,
+        Verdict.SOLVER_BIAS,
+        Verdict.MONTE_CARLO_FLOOR,
+        Verdict.NOT_ASYMPTOTIC,
+        Verdict.CONFIRMED,
+    )
+    return min(verdicts, key=ranking.index)
