@@ -5,11 +5,10 @@ import math
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, PyTree
 
-from sde_momentum import solvers
 from sde_momentum.problems._check import check_count
+from sde_momentum.solvers import Stream, normal, signs
 
 
 class AbstractDraw(eqx.Module):
@@ -23,9 +22,11 @@ class AbstractDraw(eqx.Module):
         leading_cumulant: Order of the lowest cumulant beyond the covariance that may be non-zero; `None` if Gaussian.
         independent_steps: Whether different steps are independent, as every diffusion limit assumes.
         finite_moments: Moments of order below this number exist.
+        stream: Stream of random numbers that is read.
     """
 
     size: eqx.AbstractVar[int]
+    stream: eqx.AbstractVar[int | None]
     leading_cumulant: eqx.AbstractClassVar[int | None]
     independent_steps: eqx.AbstractClassVar[bool]
     finite_moments: eqx.AbstractVar[float]
@@ -48,17 +49,13 @@ class AbstractStandardDraw(AbstractDraw):
     """A draw of real numbers with mean 0 and identity covariance: ξ = S(x) z has covariance S Sᵀ."""
 
 
-def _float(dtype: Any) -> Any:
-    """The requested dtype, or the widest float that JAX is configured for."""
-    return jnp.result_type(float) if dtype is None else dtype
-
-
 class NormalDraw(AbstractStandardDraw):
     """Independent standard normal components.
 
     Args:
         size: Number of components per step.
         dtype: Floating-point type; the default is JAX's current default.
+        stream: Stream of random numbers.
 
     Example:
         >>> import jax.numpy as jnp
@@ -68,6 +65,7 @@ class NormalDraw(AbstractStandardDraw):
 
     size: int = eqx.field(static=True, converter=lambda size: check_count(size, "size"))
     dtype: Any = eqx.field(static=True, default=None)
+    stream: int = eqx.field(static=True, default=Stream.GAUSSIAN)
 
     leading_cumulant: ClassVar[int | None] = None
     independent_steps: ClassVar[bool] = True
@@ -75,7 +73,7 @@ class NormalDraw(AbstractStandardDraw):
 
     def sample(self, seed: ArrayLike, path_index: Int[Array, " paths"], step: ArrayLike) -> Float[Array, "size paths"]:
         """Draw `(size, paths)` standard normals, the ones the noise path of the same counters uses."""
-        return solvers.normal(seed, path_index, step, self.size, dtype=_float(self.dtype))
+        return normal(seed, path_index, step, self.size, stream=self.stream, dtype=self.dtype)
 
 
 class SignDraw(AbstractStandardDraw):
@@ -84,6 +82,7 @@ class SignDraw(AbstractStandardDraw):
     Args:
         size: Number of components per step.
         dtype: Floating-point type; the default is JAX's current default.
+        stream: Stream of random numbers.
 
     Example:
         >>> import jax.numpy as jnp
@@ -93,6 +92,7 @@ class SignDraw(AbstractStandardDraw):
 
     size: int = eqx.field(static=True, converter=lambda size: check_count(size, "size"))
     dtype: Any = eqx.field(static=True, default=None)
+    stream: int = eqx.field(static=True, default=Stream.GAUSSIAN)
 
     leading_cumulant: ClassVar[int | None] = 4
     independent_steps: ClassVar[bool] = True
@@ -100,4 +100,4 @@ class SignDraw(AbstractStandardDraw):
 
     def sample(self, seed: ArrayLike, path_index: Int[Array, " paths"], step: ArrayLike) -> Float[Array, "size paths"]:
         """Draw `(size, paths)` signs."""
-        return solvers.signs(seed, path_index, step, self.size, dtype=_float(self.dtype))
+        return signs(seed, path_index, step, self.size, stream=self.stream, dtype=self.dtype)

@@ -6,9 +6,9 @@ from typing import ClassVar
 import equinox as eqx
 from jaxtyping import Array, ArrayLike, Int
 
-from sde_momentum import solvers
-from sde_momentum.problems._check import check_batch, check_count
+from sde_momentum.problems._check import check_count
 from sde_momentum.problems._draw import AbstractDraw
+from sde_momentum.solvers import Stream, indices
 
 
 class AbstractIndexDraw(AbstractDraw):
@@ -29,6 +29,7 @@ class IndexDraw(AbstractIndexDraw):
     Args:
         population: Number of examples n.
         size: Batch size B.
+        stream: Stream of random numbers.
 
     Example:
         >>> import jax.numpy as jnp
@@ -38,6 +39,7 @@ class IndexDraw(AbstractIndexDraw):
 
     population: int = eqx.field(static=True, converter=lambda n: check_count(n, "population"))
     size: int = eqx.field(static=True, converter=lambda size: check_count(size, "size"))
+    stream: int = eqx.field(static=True, default=Stream.INDICES)
 
     leading_cumulant: ClassVar[int | None] = 3
     independent_steps: ClassVar[bool] = True
@@ -50,10 +52,4 @@ class IndexDraw(AbstractIndexDraw):
 
     def sample(self, seed: ArrayLike, path_index: Int[Array, " paths"], step: ArrayLike) -> Int[Array, "size paths"]:
         """Draw `(size, paths)` indices in `[0, population)`."""
-        return solvers.indices(seed, path_index, step, self.size, self.population)
-
-
-def index_draw(population: int, batch_size: int, replacement: bool, reshuffle: bool) -> AbstractIndexDraw:
-    """Choose the draw that `minibatch` describes."""
-    size = check_batch(batch_size, population, replacement)
-    return IndexDraw(population, size)
+        return indices(seed, path_index, step, self.size, self.population, stream=self.stream)

@@ -5,9 +5,10 @@ from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from sde_momentum.problems._base import AbstractProblem
 from sde_momentum.problems._draw import AbstractStandardDraw
+from sde_momentum.problems._wrapped import AbstractWrapped
 
 
-class FactorNoise(AbstractProblem):
+class FactorNoise(AbstractWrapped):
     r"""A problem whose gradient noise is ξ = S(x) z with standardized z instead of its own law.
 
     The covariance Σ = S Sᵀ is the inner problem's; skewness and higher cumulants come from `draw`. With a normal draw
@@ -34,26 +35,9 @@ class FactorNoise(AbstractProblem):
         check_standard(self.draw, self.problem.noise_dim)
 
     @property
-    def noise_dim(self) -> int:
-        """Number of columns of the factor S, the inner problem's."""
-        return self.problem.noise_dim
-
-    @property
     def leading_cumulant(self) -> int | None:
         """Order of the lowest cumulant beyond the covariance, that of the draw."""
         return self.draw.leading_cumulant
-
-    def initial(self, seed: int = 0) -> PyTree[Array]:
-        """Return the inner problem's starting parameters."""
-        return self.problem.initial(seed)
-
-    def loss(self, x: PyTree[ArrayLike]) -> Float[Array, ""]:
-        """Return the inner problem's loss."""
-        return self.problem.loss(x)
-
-    def gradient(self, x: PyTree[ArrayLike]) -> PyTree[Array]:
-        """Return the inner problem's gradient."""
-        return self.problem.gradient(x)
 
     def noise_product(self, x: PyTree[ArrayLike], w: Float[ArrayLike, " noise_dim"]) -> PyTree[Array]:
         """Return the inner problem's S(x) w."""

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from sde_momentum.problems._check import check_data, check_finite
-from sde_momentum.problems._draw_index import AbstractIndexDraw, index_draw
+from sde_momentum.problems._draw_index import AbstractIndexDraw
+from sde_momentum.problems._draw_subset import index_draw
 from sde_momentum.problems._minibatch_base import AbstractMinibatch
 
 
@@ -67,7 +68,7 @@ def least_squares(
     Example:
         >>> import jax.numpy as jnp
         >>> problem = least_squares(jnp.array([[1.0], [2.0]]), jnp.array([1.0, 2.0]), batch_size=1)
-        >>> float(problem.minimizer()[0])
+        >>> round(float(problem.minimizer()[0]), 4)
         1.0
     """
     dtype = jnp.result_type(float) if dtype is None else dtype

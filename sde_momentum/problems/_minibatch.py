@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from sde_momentum.problems._check import check_data, check_finite, check_parameters
-from sde_momentum.problems._draw_index import AbstractIndexDraw, index_draw
+from sde_momentum.problems._draw_index import AbstractIndexDraw
+from sde_momentum.problems._draw_subset import index_draw
 from sde_momentum.problems._minibatch_base import AbstractMinibatch
 
 

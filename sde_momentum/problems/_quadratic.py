@@ -134,7 +134,7 @@ def quadratic(
     Example:
         >>> import jax.numpy as jnp
         >>> problem = quadratic(1.0, noise=lambda x: jnp.sqrt(1 + 0.49 * x**2))
-        >>> float(problem.covariance(2.0)[0, 0])
+        >>> round(float(problem.covariance(2.0)[0, 0]), 4)
         2.96
     """
     dtype = jnp.result_type(float) if dtype is None else dtype
