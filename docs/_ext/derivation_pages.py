@@ -5,7 +5,12 @@ from pathlib import Path
 import jupytext
 from sphinx.application import Sphinx
 
-KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+# A script carries no header; a page needs one to be executed.
+HEADER = {
+    "file_format": "mystnb",
+    "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+    "jupytext": {"notebook_metadata_filter": "all"},
+}
 
 
 def _write_if_new(path: Path, text: str) -> None:
@@ -20,7 +25,7 @@ def _convert(app: Sphinx) -> None:
     scripts = sorted((Path(app.srcdir).parent / "derivations").glob("*.py"))
     for script in scripts:
         notebook = jupytext.read(script, fmt="py:percent")
-        notebook.metadata["kernelspec"] = KERNEL
+        notebook.metadata.update(HEADER)
         _write_if_new(pages / f"{script.stem}.md", jupytext.writes(notebook, fmt="md:myst"))
     for page in set(pages.glob("*.md")) - {pages / f"{script.stem}.md" for script in scripts}:
         page.unlink()
