@@ -2,9 +2,9 @@
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float
 
-Statistics = dict[str, Shaped[Array, "..."]]
+Statistics = dict[str, Float[Array, "..."]]
 
 
 class MomentPlan(eqx.Module):
@@ -30,7 +30,8 @@ def block_moments(
     """Counts, mean and central sums of powers of one block.
 
     With weights w ∈ {0, 1}, n = Σ w and m = Σ w v / n, returns n, m and Σ w (v − m)^p for p = 2, 3, 4. The mean is
-    corrected once by the mean of the residuals, so that its error does not grow with the block.
+    corrected once by the mean of the residuals, so that its error does not grow with the block. Counts are floats,
+    exact up to 2²⁴ paths a block, since diffrax saves nothing else.
 
     Args:
         plan: What to accumulate.
@@ -39,13 +40,14 @@ def block_moments(
         present: Whether the path belongs to the ensemble (the last block is padded).
     """
     kept = present & finite if plan.drop_diverged else present
-    count = jnp.sum(kept, dtype=jnp.int32)
+    dtype = values.dtype
+    count = jnp.sum(kept, dtype=dtype)
     mean, residual = _center(values, kept, jnp.maximum(count, 1))
     square = residual * residual
     statistics: Statistics = {
         "count": count,
-        "diverged": jnp.sum(present & ~finite, dtype=jnp.int32),
-        "undefined": jnp.sum(present & finite & ~jnp.isfinite(values), axis=-1, dtype=jnp.int32),
+        "diverged": jnp.sum(present & ~finite, dtype=dtype),
+        "undefined": jnp.sum(present & finite & ~jnp.isfinite(values), axis=-1, dtype=dtype),
         "mean": mean,
         "m2": jnp.sum(square, axis=-1),
         "m3": jnp.sum(square * residual, axis=-1),
@@ -60,7 +62,7 @@ def block_moments(
 
 
 def _center(
-    values: Float[Array, "components paths"], kept: Bool[Array, " paths"], count: Int[Array, ""]
+    values: Float[Array, "components paths"], kept: Bool[Array, " paths"], count: Float[Array, ""]
 ) -> tuple[Float[Array, " components"], Float[Array, "components paths"]]:
     """Mean, and deviations from it that vanish for paths left out."""
     first = jnp.sum(jnp.where(kept, values, 0), axis=-1) / count
@@ -71,9 +73,9 @@ def _center(
 
 def _histogram(
     values: Float[Array, "components paths"], kept: Bool[Array, " paths"], edges: tuple[float, ...]
-) -> Int[Array, "components bins"]:
+) -> Float[Array, "components bins"]:
     """Counts below the first edge, in each bin [e_j, e_{j+1}), and from the last edge on; NaN is counted nowhere."""
-    below = [jnp.sum(kept & (values < edge), axis=-1, dtype=jnp.int32) for edge in edges]
-    number = jnp.sum(kept & ~jnp.isnan(values), axis=-1, dtype=jnp.int32)
-    cumulative = jnp.stack([jnp.zeros_like(number), *below, number], axis=-1)
-    return jnp.diff(cumulative, axis=-1)
+    limits = jnp.asarray(edges, values.dtype)[:, None]
+    below = jnp.sum(kept & (values[:, None, :] < limits), axis=-1, dtype=values.dtype)
+    number = jnp.sum(kept & ~jnp.isnan(values), axis=-1, dtype=values.dtype)[:, None]
+    return jnp.diff(below, axis=-1, prepend=0, append=number)

@@ -10,9 +10,10 @@ _COUNTS = ("count", "diverged", "undefined")
 
 
 def as_host(statistics: Mapping[str, object]) -> Moments:
-    """The same statistics as float64 and int64 arrays of the host."""
-    arrays = {name: np.asarray(value) for name, value in statistics.items()}
-    return {name: array.astype(np.int64 if array.dtype.kind == "i" else np.float64) for name, array in arrays.items()}
+    """The same statistics as arrays of the host, counts as integers and the rest in float64."""
+    return {
+        name: np.asarray(value).astype(np.int64 if _counts(name) else np.float64) for name, value in statistics.items()
+    }
 
 
 def merge(left: Moments, right: Moments) -> Moments:
@@ -46,8 +47,7 @@ def _merge_finite(left: Moments, right: Moments) -> Moments:
     # A side without paths contributes nothing, not even through its meaningless mean.
     delta = np.where((a > 0) & (b > 0), right["mean"] - left["mean"], 0.0)
     shift = np.where(a > 0, delta * b / n, 0.0)
-    merged: Moments = {name: left[name] + right[name] for name in _COUNTS}
-    merged |= {name: left[name] + right[name] for name in left if name.startswith("histogram_")}
+    merged: Moments = {name: left[name] + right[name] for name in left if _counts(name)}
     merged["mean"] = np.where(a > 0, left["mean"], right["mean"]) + shift
     merged["m2"] = left["m2"] + right["m2"] + delta**2 * a * b / n
     merged["m3"] = (
@@ -67,3 +67,7 @@ def _merge_finite(left: Moments, right: Moments) -> Moments:
         outer = delta[:, :, None] * delta[:, None, :]
         merged["cross"] = left["cross"] + right["cross"] + outer * (a * b / n)[:, :, None]
     return merged
+
+
+def _counts(name: str) -> bool:
+    return name in _COUNTS or name.startswith("histogram_")

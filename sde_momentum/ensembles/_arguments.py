@@ -1,0 +1,75 @@
+"""Checks and defaults of the arguments of a run."""
+
+import operator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PyTree, UInt32
+
+from sde_momentum.solvers import Seed
+from sde_momentum.solvers._seed import seed_words
+
+_MAX_PATHS = 2**32 - 2**20
+_COVARIANCE_LIMIT = 32
+# Numbers held by one block (state and noise of all its paths), and its most paths: on a CPU what stays in the
+# second-level cache, on an accelerator what fills it.
+_CAPACITY = {"cpu": (2**20, 2**14)}
+_ACCELERATOR_CAPACITY = (2**27, 2**20)
+
+
+def check_count(value: Any, name: str, largest: int = _MAX_PATHS) -> int:
+    """A positive integer.
+
+    Raises:
+        ValueError: If it is not one, or too large for the counters.
+    """
+    try:
+        count = operator.index(value)
+    except TypeError:
+        count = 0
+    if isinstance(value, bool) or not 1 <= count <= largest:
+        raise ValueError(f"{name} must be an integer from 1 to {largest}, got {value!r}")
+    return count
+
+
+def seed_array(seed: Seed) -> UInt32[Array, " 2"]:
+    """The two words of a seed as one array."""
+    return jnp.stack(seed_words(seed))
+
+
+def choose_block_size(
+    block_size: int | None, replica_block: int | None, num_paths: int, state: PyTree[Array], noise_dim: int
+) -> int:
+    """Paths per block: the caller's, or the power of two whose states fill the cache; never more than there are paths.
+
+    It depends on the configuration only, so that a run repeats itself; with `replica_block` it is a multiple of that.
+    """
+    if block_size is None:
+        capacity, most = _CAPACITY.get(jax.default_backend(), _ACCELERATOR_CAPACITY)
+        numbers = sum(leaf.size for leaf in jax.tree.leaves(state)) + noise_dim
+        block_size = min(most, max(8, 2 ** int(np.log2(capacity / numbers)))) if numbers < capacity else 8
+    block_size = min(check_count(block_size, "block_size"), num_paths)
+    multiple = 1 if replica_block is None else check_count(replica_block, "replica_block")
+    return -(-block_size // multiple) * multiple
+
+
+def choose_devices(devices: int | None) -> int:
+    """Devices of each process: all local ones unless told otherwise.
+
+    Raises:
+        ValueError: If there are fewer.
+    """
+    available = jax.local_device_count()
+    if devices is None:
+        return available
+    number = check_count(devices, "devices")
+    if number > available:
+        raise ValueError(f"devices={number}, but this process has {available}; see jax.local_devices()")
+    return number
+
+
+def choose_covariance(covariance: bool | None, components: int) -> bool:
+    """Keep the covariance matrix of up to 32 components unless told otherwise."""
+    return components <= _COVARIANCE_LIMIT if covariance is None else bool(covariance)

@@ -1,0 +1,84 @@
+"""What a run will cost, measured on its own compiled program before it starts."""
+
+import dataclasses
+import time
+
+import equinox as eqx
+
+from sde_momentum.ensembles._run import Run
+from sde_momentum.ensembles._workers import Workers, wait
+
+_LONG_ENOUGH = 0.02
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """The size of a run and how long it should take.
+
+    Attributes:
+        paths: Paths.
+        steps: Steps of each path.
+        rounds: Rounds of blocks still to compute.
+        seconds_per_step: Measured time of one step of one round.
+    """
+
+    paths: int
+    steps: int
+    rounds: int
+    seconds_per_step: float
+
+    @property
+    def seconds(self) -> float:
+        """Estimated time of the whole run."""
+        return self.rounds * self.steps * self.seconds_per_step
+
+    def line(self) -> str:
+        """One line for a person."""
+        total = self.paths * self.steps
+        return f"{self.paths:,} paths × {self.steps:,} steps = {total:.3g} path-steps, about {_duration(self.seconds)}"
+
+    def refuse_beyond(self, budget: float, paths_per_round: int) -> None:
+        """Refuse a run that would take longer than its budget, naming what would fit.
+
+        Raises:
+            ValueError: If the estimate exceeds the budget.
+        """
+        if self.seconds <= budget:
+            return
+        affordable = int(budget / (self.steps * self.seconds_per_step)) * paths_per_round
+        remedy = (
+            f"num_paths={affordable:,} would fit"
+            if affordable
+            else "not even one block fits; take a smaller block_size"
+        )
+        raise ValueError(f"the run needs {self.line()}, but budget={budget:g} s; {remedy}")
+
+
+def measure_cost(run: Run, workers: Workers, paths: int, rounds: int, steps: int) -> Cost:
+    """Time a few steps of the compiled program, more and more of them until the clock can tell.
+
+    Args:
+        run: The run.
+        workers: The devices it will use.
+        paths: Paths of the whole run.
+        rounds: Rounds of blocks to compute.
+        steps: Steps of a path.
+    """
+    _time_steps(run, workers, 1)  # compiles
+    number = 1
+    while (elapsed := _time_steps(run, workers, number)) < _LONG_ENOUGH and number < steps:
+        number = min(4 * number, steps)
+    return Cost(paths, steps, rounds, elapsed / number)
+
+
+def _time_steps(run: Run, workers: Workers, steps: int) -> float:
+    short = eqx.tree_at(lambda whole: whole.clock, run, run.clock.stop_after(steps))
+    start = time.perf_counter()
+    wait(workers.submit(short, 0))
+    return time.perf_counter() - start
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

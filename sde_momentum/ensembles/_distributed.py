@@ -1,0 +1,48 @@
+"""What processes tell each other: moments of blocks, and where to resume."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+Arrays = dict[str, np.ndarray]
+
+
+def gather(local: Arrays) -> Arrays:
+    """The arrays of all processes, concatenated along the leading axis in the order of the processes."""
+    if jax.process_count() == 1:
+        return local
+    gathered = multihost_utils.process_allgather(local)
+    return {name: np.asarray(array).reshape(-1, *local[name].shape[1:]) for name, array in gathered.items()}
+
+
+def from_first_process(read: Callable[[], bytes]) -> bytes:
+    """Bytes read by process 0 only, given to every process.
+
+    Raises:
+        ValueError: On every process, with the message of the error that process 0 met.
+    """
+    if jax.process_count() == 1:
+        return read()
+    reply = _reply(read) if jax.process_index() == 0 else b""
+    length = int(multihost_utils.broadcast_one_to_all(np.int32(len(reply))))
+    buffer = np.zeros(length, np.uint8)
+    if reply:
+        buffer[:] = np.frombuffer(reply, np.uint8)
+    received = np.asarray(multihost_utils.broadcast_one_to_all(buffer)).tobytes()
+    if received[:1] == b"!":
+        raise ValueError(received[1:].decode())
+    return received[1:]
+
+
+def _reply(read: Callable[[], bytes]) -> bytes:
+    try:
+        return b"=" + read()
+    except (OSError, ValueError) as error:
+        return b"!" + str(error).encode()
+
+
+def is_first_process() -> bool:
+    """Whether this process keeps the checkpoints."""
+    return jax.process_index() == 0

@@ -1,0 +1,122 @@
+"""The starting state of one replica, checked against the process before anything is compiled."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
+from jaxtyping import Array, PyTree
+
+_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def is_chain(process: Any) -> bool:
+    """Whether a process is a discrete chain (it has `step`) and not an SDE (it has `drift`).
+
+    Raises:
+        TypeError: If it is neither.
+    """
+    if callable(getattr(process, "step", None)) and hasattr(process, "draw"):
+        return True
+    if callable(getattr(process, "drift", None)) and callable(getattr(process, "noise_product", None)):
+        return False
+    raise TypeError(
+        f"process must have the members of an SDE (init, noise_dim, drift, noise_product, increment) or of a chain "
+        f"(init, step_time, draw, step), got {type(process).__name__}"
+    )
+
+
+def start_state(process: Any, x0: PyTree[Any], dtype: DTypeLike | None) -> tuple[Any, PyTree[Array]]:
+    """The process and its starting state in one floating-point type.
+
+    Args:
+        process: An `SDE` or a `Chain`.
+        x0: Parameters of one replica.
+        dtype: float32 or float64; the default is the widest that `x0` has.
+
+    Raises:
+        TypeError: If a leaf of `x0` is not a real number.
+        ValueError: If the type is neither float32 nor float64, `x0` is not finite, or the process cannot start from it.
+    """
+    leaves = [_number(leaf) for leaf in jax.tree.leaves(x0)]
+    if not leaves:
+        raise ValueError(f"x0 holds no numbers: {x0!r}")
+    chosen = _float_type(leaves, dtype)
+    if not all(np.isfinite(leaf).all() for leaf in leaves):
+        raise ValueError("x0 is not finite; every path would start diverged")
+    process = _cast(process, chosen)
+    x0 = jax.tree.map(lambda leaf: jnp.asarray(leaf, chosen), x0)
+    try:
+        state = process.init(x0)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        raise ValueError(f"x0 does not suit the process: {_first_line(error)}") from error
+    return process, _cast(state, chosen)
+
+
+def check_step(process: Any, state: PyTree[Array]) -> None:
+    """Trace one step of one replica and compare the state it gives with the state it got.
+
+    Raises:
+        ValueError: If the step fails, or changes the structure or the shapes of the state.
+    """
+    try:
+        after = eqx.filter_eval_shape(_one_step, process, state)
+    except Exception as error:
+        raise ValueError(f"x0 does not suit the process: one step fails with: {_first_line(error)}") from error
+    before = jax.tree.map(jnp.shape, state)
+    if jax.tree.map(jnp.shape, after) != before:
+        raise ValueError(
+            f"one step of the process turns a state of shapes {before} into {jax.tree.map(jnp.shape, after)}; "
+            "x0 must have the shapes of the parameters"
+        )
+
+
+def _one_step(process: Any, state: PyTree[Array]) -> PyTree[Array]:
+    if is_chain(process):
+        draw = process.draw.sample(jnp.zeros(2, jnp.uint32), jnp.zeros(1, jnp.uint32), jnp.uint32(0))
+        return process.step(jnp.int32(0), state, jax.tree.map(lambda leaf: leaf[..., 0], draw))
+    dtype = jax.tree.leaves(state)[0].dtype
+    time, noise = jnp.zeros((), dtype), jnp.zeros(process.noise_dim, dtype)
+    return process.increment(time, state, None, time, noise)
+
+
+def _number(leaf: Any) -> np.ndarray:
+    try:
+        array = np.asarray(leaf)
+    except Exception as error:
+        raise TypeError(f"x0 must hold real numbers, got a leaf of type {type(leaf).__name__}") from error
+    if array.dtype.kind not in "fiu" and array.dtype != jnp.bfloat16:
+        raise TypeError(f"x0 must hold real numbers, got a leaf of dtype {array.dtype}")
+    return array
+
+
+def _float_type(leaves: list[np.ndarray], dtype: DTypeLike | None) -> np.dtype:
+    found = dtype
+    if found is None:
+        floats = {leaf.dtype for leaf in leaves if leaf.dtype.kind not in "iu"}
+        found = np.result_type(*floats) if len(floats) > 1 else next(iter(floats), jnp.result_type(float))
+        # numpy's default is float64; without 64-bit JAX that means float32, as everywhere in JAX.
+        found = jax.dtypes.canonicalize_dtype(found)
+    chosen = np.dtype(found)
+    if chosen not in _DTYPES:
+        raise ValueError(f"dtype must be float32 or float64, got {chosen}: 16 bits cannot hold a running sum; cast x0")
+    if chosen == _DTYPES[1] and not jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
+        raise ValueError(
+            "dtype=float64 needs 64-bit JAX: jax.config.update('jax_enable_x64', True) before anything else"
+        )
+    return chosen
+
+
+def _cast(tree: PyTree[Any], dtype: np.dtype) -> PyTree[Any]:
+    """Every floating-point array in the given type; integers and the rest as they are."""
+
+    def convert(leaf: Any) -> Any:
+        return jnp.asarray(leaf, dtype) if eqx.is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+    return jax.tree.map(convert, tree)
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
