@@ -7,7 +7,8 @@ from scipy.stats import chi2
 
 _GRID = np.linspace(-1.0, 8.0, 91)
 _ZOOM = 17
-_TOLERANCE = 1e-9
+# Zooms stop when the misfit is settled (a thousandth of a standard deviation of the order), or at this width.
+_RESOLUTION = 1e-9
 
 
 class ProfilePoint(NamedTuple):
@@ -50,15 +51,15 @@ class OrderProfile:
         coefficient = np.full(len(gain), self._errors[-1])
         limit = 100 * np.abs(self._errors).max()
         misfit, slope, curvature = _misfit(coefficient, data, lead, gain)
-        for _ in range(40):
+        for _ in range(15):
             step = -slope / np.maximum(curvature, np.finfo(float).tiny)
-            for _ in range(12):
+            for _ in range(5):
                 trial = np.clip(coefficient + step, -limit, limit)
                 value = _misfit(trial, data, lead, gain)
                 worse = value[0] > misfit
                 if not worse.any():
                     break
-                step = np.where(worse, 0.3 * step, step)
+                step = np.where(worse, 0.2 * step, step)
             gained = np.where(worse, 0.0, misfit - value[0])
             coefficient = np.where(worse, coefficient, trial)
             misfit, slope, curvature = _misfit(coefficient, data, lead, gain)
@@ -87,11 +88,13 @@ class OrderProfile:
         """The order of least misfit, by a grid over [-1, 8] and successive zooms."""
         index = int(np.argmin(self._grid_misfit))
         low, high = _GRID[max(index - 1, 0)], _GRID[min(index + 1, len(_GRID) - 1)]
-        while high - low > _TOLERANCE:
+        while True:
             points = np.linspace(low, high, _ZOOM)
-            index = int(np.argmin(self(points).misfit))
+            misfit = self(points).misfit
+            index = int(np.argmin(misfit))
+            if np.ptp(misfit) < 1e-6 or high - low < _RESOLUTION:
+                return float(points[index])
             low, high = points[max(index - 1, 0)], points[min(index + 1, _ZOOM - 1)]
-        return float(points[index])
 
     def interval(self, best, confidence):
         """Smallest interval that holds every order whose misfit is within the χ² quantile of the best."""
@@ -103,14 +106,14 @@ class OrderProfile:
 
     def _edge(self, inner, side, level):
         outer = np.clip(inner + side * (_GRID[1] - _GRID[0]), _GRID[0], _GRID[-1])
-        while abs(outer - inner) > _TOLERANCE:
+        while True:
             points = np.linspace(inner, outer, _ZOOM)
-            inside = np.flatnonzero(self(points).misfit <= level)
+            misfit = self(points).misfit
+            inside = np.flatnonzero(misfit <= level)
             last = inside[-1] if len(inside) else 0
-            if last == _ZOOM - 1:
-                return float(outer)
+            if last == _ZOOM - 1 or np.ptp(misfit) < 1e-3 or abs(outer - inner) < _RESOLUTION:
+                return float(points[last])
             inner, outer = points[last], points[last + 1]
-        return float(inner)
 
 
 def _misfit(coefficient, data, lead, gain):
