@@ -1,0 +1,97 @@
+"""The law of one increment: Gaussian, two-valued or three-valued, each with mean 0 and variance 1 before scaling."""
+
+import abc
+import math
+
+import equinox as eqx
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from sde_momentum.solvers._normal import normal, normal_run
+from sde_momentum.solvers._seed import Seed
+from sde_momentum.solvers._signs import sign_run, signs
+from sde_momentum.solvers._three_point import three_point, three_point_run
+
+
+class AbstractIncrements(eqx.Module):
+    """The law of a noise increment, drawn at an address of the counter generators."""
+
+    @abc.abstractmethod
+    def draw(
+        self, seed: Seed, path_index: ArrayLike, step: ArrayLike, size: int | None, stream: int, dtype: np.dtype
+    ) -> Array:
+        """Numbers of mean 0 and variance 1 for one step, shape `(size, N)`, or `(N,)` when `size` is `None`."""
+
+    @abc.abstractmethod
+    def alignment(self, count: int) -> int:
+        """What the first of `count` steps must be a multiple of to be drawn by `run`; 1 if `run` would gain nothing."""
+
+    @abc.abstractmethod
+    def run(
+        self, seed: Seed, path_index: ArrayLike, first_step: Array, count: int, stream: int, dtype: np.dtype
+    ) -> tuple[Array, ...]:
+        """The same numbers as `count` calls of `draw` with `size=None`, sharing the hashes among steps."""
+
+
+class GaussianIncrements(AbstractIncrements):
+    """Gaussian increments, those of Brownian motion.
+
+    Example:
+        >>> GaussianIncrements().alignment(8)
+        4
+    """
+
+    def draw(self, seed, path_index, step, size, stream, dtype):
+        """Standard normal numbers; see `normal`."""
+        return normal(seed, path_index, step, size, stream=stream, dtype=dtype)
+
+    def alignment(self, count):
+        """Four consecutive steps share a hash."""
+        return 4 if count % 4 == 0 else 1
+
+    def run(self, seed, path_index, first_step, count, stream, dtype):
+        """Standard normal numbers of consecutive steps."""
+        return normal_run(seed, path_index, first_step, count, stream, dtype)
+
+
+class TwoPointIncrements(AbstractIncrements):
+    """Increments ±√dt, which match the moments of Brownian motion up to the third: enough for weak order 1.
+
+    Example:
+        >>> TwoPointIncrements().alignment(16)
+        16
+    """
+
+    def draw(self, seed, path_index, step, size, stream, dtype):
+        """Signs; see `signs`."""
+        return signs(seed, path_index, step, size, stream=stream, dtype=dtype)
+
+    def alignment(self, count):
+        """Thirty-two consecutive steps share a word."""
+        return math.gcd(count, 32)
+
+    def run(self, seed, path_index, first_step, count, stream, dtype):
+        """Signs of consecutive steps."""
+        return sign_run(seed, path_index, first_step, count, stream, dtype)
+
+
+class ThreePointIncrements(AbstractIncrements):
+    """Increments 0 and ±√(3 dt), which match the moments of Brownian motion up to the fifth: enough for weak order 2.
+
+    Example:
+        >>> ThreePointIncrements().alignment(6)
+        1
+    """
+
+    def draw(self, seed, path_index, step, size, stream, dtype):
+        """Three-valued numbers; see `three_point`."""
+        return three_point(seed, path_index, step, size, stream=stream, dtype=dtype)
+
+    def alignment(self, count):
+        """Four consecutive steps share a word."""
+        return 4 if count % 4 == 0 else 1
+
+    def run(self, seed, path_index, first_step, count, stream, dtype):
+        """Three-valued numbers of consecutive steps."""
+        return three_point_run(seed, path_index, first_step, count, stream, dtype)
