@@ -1,5 +1,9 @@
 """The judge between discrete iterates and continuous limits: exact laws, order fits, verdicts."""
 
+from sde_momentum.compare._affine import Moments as Moments
+from sde_momentum.compare._affine_chain import AffineChain as AffineChain
+from sde_momentum.compare._affine_chain import schedule_moments as schedule_moments
+from sde_momentum.compare._affine_sde import AffineSDE as AffineSDE
 from sde_momentum.compare._equivalence import Comparison as Comparison
 from sde_momentum.compare._equivalence import Outcome as Outcome
 from sde_momentum.compare._equivalence import compare_to_bound as compare_to_bound
@@ -24,4 +28,8 @@ __all__ = [
     "Outcome",
     "plan_samples",
     "SamplePlan",
+    "AffineChain",
+    "AffineSDE",
+    "schedule_moments",
+    "Moments",
 ]
