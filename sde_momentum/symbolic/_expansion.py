@@ -1,0 +1,89 @@
+"""Expansion of update expressions into monomials of state variables, gradient and learning rate."""
+
+from fractions import Fraction
+from typing import NamedTuple
+
+import sympy as sp
+
+from ._symbols import GRADIENT, LEARNING_RATE
+
+
+class Monomial(NamedTuple):
+    """coefficient · η^exponent · Π symbol^power · function, for one generic component."""
+
+    coefficient: sp.Expr
+    exponent: Fraction
+    powers: tuple[tuple[sp.Symbol, int], ...]
+    function: sp.Expr
+
+
+def monomials(expression: sp.Expr, state: tuple[sp.Symbol, ...], cutoff: Fraction) -> list[Monomial]:
+    """Split an expression into monomials in the state, g and η, up to η^cutoff (exclusive).
+
+    What is not polynomial in the state becomes the monomial's `function`; what is not a power of η is expanded in it.
+    """
+    terms = sp.Add.make_args(sp.expand(expression))
+    found = []
+    for term in terms:
+        try:
+            found.append(_monomial(term, state))
+        except _NotMonomial:
+            found.extend(_monomial(t, state) for t in sp.Add.make_args(sp.expand(_series(term, cutoff))) if t != 0)
+    return [m for m in found if m.exponent < cutoff and m.coefficient != 0]
+
+
+class _NotMonomial(Exception):
+    """A term that still has to be expanded in the learning rate."""
+
+
+def _monomial(term: sp.Expr, state: tuple[sp.Symbol, ...]) -> Monomial:
+    coefficient, exponent, function = sp.S.One, Fraction(0), sp.S.One
+    powers: dict[sp.Symbol, int] = {}
+    variables = {*state, GRADIENT}
+    for factor in sp.Mul.make_args(term):
+        base, power = factor.as_base_exp()
+        if base == LEARNING_RATE and power.is_Rational:
+            exponent += Fraction(int(power.p), int(power.q))
+        elif factor.has(LEARNING_RATE):
+            raise _NotMonomial
+        elif base in variables and power.is_Integer and power > 0:
+            powers[base] = powers.get(base, 0) + int(power)
+        elif factor.free_symbols & variables:
+            function *= factor
+        else:
+            coefficient *= factor
+    return Monomial(coefficient, exponent, tuple(sorted(powers.items(), key=lambda item: str(item[0]))), function)
+
+
+def _series(term: sp.Expr, cutoff: Fraction) -> sp.Expr:
+    """Expand in rational powers of η by substituting η = s^q and taking a power series in s."""
+    denominators = [int(p.exp.q) for p in term.atoms(sp.Pow) if p.base == LEARNING_RATE and p.exp.is_Rational] + [
+        2 for p in term.atoms(sp.Pow) if p.exp.is_Rational and p.exp.q == 2
+    ]
+    q = int(sp.ilcm(1, *denominators))
+    s = sp.Dummy("s", positive=True)
+    substituted = sp.powdenest(term.subs(LEARNING_RATE, s**q), force=True)
+    expanded = sp.series(substituted, s, 0, int(sp.ceiling(sp.Rational(cutoff) * q))).removeO()
+    return sp.expand(expanded.subs(s, LEARNING_RATE ** sp.Rational(1, q)))
+
+
+def leading_power(expression: sp.Expr) -> tuple[sp.Expr, Fraction]:
+    """The leading term c η^e of an expression in the learning rate alone, as (c, e); zero gives (0, 0)."""
+    expression = sp.cancel(sp.together(expression))
+    if expression == 0:
+        return sp.S.Zero, Fraction(0)
+    terms = monomials(expression, (), Fraction(50)) if _polynomial(expression) else None
+    if terms is None:
+        coefficient, exponent = sp.expand(expression).leadterm(LEARNING_RATE)
+        return coefficient, Fraction(int(exponent.p), int(exponent.q))
+    lowest = min(m.exponent for m in terms)
+    return sp.Add(*(m.coefficient for m in terms if m.exponent == lowest)), lowest
+
+
+def _polynomial(expression: sp.Expr) -> bool:
+    try:
+        for term in sp.Add.make_args(sp.expand(expression)):
+            _monomial(term, ())
+    except _NotMonomial:
+        return False
+    return True

@@ -1,0 +1,87 @@
+"""Reading drift, covariance and obstruction off a generator."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+import sympy as sp
+
+from ._algebra import Algebra
+from ._fields import TEST
+from ._graph import FREE, Graph, Label, Node, labels, relabel
+from ._operator import Operator
+from ._symbols import LEARNING_RATE
+from ._tensor_expression import TensorExpression
+
+DELTA = "delta"
+
+
+def order_of(algebra: Algebra, graph: Graph) -> int:
+    """How often the test function is differentiated."""
+    return len(algebra.derivatives(graph))
+
+
+def weight(algebra: Algebra, coefficient, exponent: Fraction) -> sp.Expr:
+    """Coefficient · η^exponent in sympy."""
+    return algebra.to_sympy(coefficient) * LEARNING_RATE ** sp.Rational(exponent.numerator, exponent.denominator)
+
+
+def drift_of(generator: Operator) -> dict[str, TensorExpression]:
+    """The ∂_i terms of a generator, one vector expression a variable."""
+    return _collected(generator, 1, lambda algebra, graph: [(_freed(algebra, graph, FREE[:1]), sp.S.One)])
+
+
+def covariance_of(generator: Operator) -> dict[tuple[str, str], TensorExpression]:
+    """The A in ½ A_ij ∂_ij, one matrix expression for each ordered pair of variables that has one."""
+
+    def halves(algebra: Algebra, graph: Graph):
+        (first, _), (second, _) = algebra.derivatives(graph)
+        if first != second:
+            return [(_freed(algebra, graph, FREE), sp.S.One)]
+        return [(_freed(algebra, graph, FREE), sp.S.One), (_freed(algebra, graph, FREE[::-1]), sp.S.One)]
+
+    return _collected(generator, 2, halves)
+
+
+def obstruction_of(generator: Operator) -> dict[tuple[str, ...], TensorExpression]:
+    """The lowest terms with three or more derivatives, as tensors by tuple of variables; empty when there is none."""
+    algebra = generator.algebra
+    high = generator.select(lambda graph: order_of(algebra, graph) > 2)
+    if not high:
+        return {}
+    found: dict[tuple[str, ...], list] = {}
+    for exponent, graph, coefficient in Operator(algebra, {high.lowest: high.at(high.lowest)}, high.cutoff):
+        variables = tuple(v for v, _ in algebra.derivatives(graph))
+        frees = tuple(-1 - position for position in range(len(variables)))
+        tensor = _freed(algebra, graph, frees)
+        found.setdefault(variables, []).append((tensor, weight(algebra, coefficient, exponent)))
+    return {variables: TensorExpression.collect(pairs) for variables, pairs in found.items()}
+
+
+def _collected(generator: Operator, order: int, pieces) -> dict:
+    algebra = generator.algebra
+    found: dict = {}
+    for exponent, graph, coefficient in generator:
+        if order_of(algebra, graph) != order:
+            continue
+        names = tuple(v for v, _ in algebra.derivatives(graph))
+        target = found.setdefault(names[0] if order == 1 else names, [])
+        target += [(nodes, weight(algebra, coefficient, exponent) * factor) for nodes, factor in pieces(algebra, graph)]
+    return {names: TensorExpression.collect(pairs) for names, pairs in found.items()}
+
+
+def _freed(algebra: Algebra, graph: Graph, frees: Iterable[Label]) -> Graph:
+    """Remove the test function and make its indices free; an index it holds twice becomes a Kronecker delta."""
+    rest = tuple(node for node in graph if node.field != TEST)
+    mapping: dict[Label, Label] = {}
+    deltas: list[Node] = []
+    for (_, label), free in zip(algebra.derivatives(graph), frees, strict=True):
+        if label in mapping:
+            deltas.append(Node(DELTA, (tuple(sorted((mapping[label], free))),)))
+        else:
+            mapping[label] = free
+    present = set(labels(rest))
+    alone = [free for label, free in mapping.items() if label not in present]
+    covered = {label for node in deltas for group in node.slots for label in group}
+    if any(free not in covered for free in alone):
+        raise AssertionError("a test function index is contracted with nothing")
+    return (*relabel(rest, mapping), *deltas)

@@ -1,0 +1,126 @@
+"""Contracted tensor graphs and their canonical form.
+
+A graph is a product of nodes. A node is a field (∇^k L, ∇^k Σ, a state variable, the test function …) whose slots carry
+index labels; a label that occurs in several slots is summed, one index of ℝ^d for every dimension d at once. Because a
+label may occur in *more* than two slots, elementwise products such as g_i² are graphs too. Negative labels are free.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+Label = int
+FREE: tuple[Label, Label] = (-1, -2)
+
+
+class Node(NamedTuple):
+    """A field with its index labels, grouped into slots that commute.
+
+    `slots` has one tuple a symmetric group: `Node("L", ((0, 1),))` is ∂²L/∂x_0∂x_1, and
+    `Node("Sigma", ((0, 1), (2,)))` is ∂Σ_01/∂x_2.
+    """
+
+    field: str
+    slots: tuple[tuple[Label, ...], ...]
+
+
+Graph = tuple[Node, ...]
+
+
+def labels(nodes: Iterable[Node]) -> list[Label]:
+    """List every label occurrence, repeated as often as it occurs."""
+    return [label for node in nodes for group in node.slots for label in group]
+
+
+def relabel(nodes: Iterable[Node], mapping: dict[Label, Label]) -> Graph:
+    """Rename labels; a label that `mapping` lacks is kept."""
+    return tuple(
+        Node(node.field, tuple(tuple(mapping.get(label, label) for label in group) for group in node.slots))
+        for node in nodes
+    )
+
+
+def shift(nodes: Graph, offset: int) -> Graph:
+    """Add `offset` to every summed label, so that two graphs can be multiplied without a clash."""
+    return relabel(nodes, {label: label + offset for label in set(labels(nodes)) if label >= 0})
+
+
+def next_label(nodes: Iterable[Node]) -> Label:
+    """Return the smallest non-negative label above all labels in use."""
+    return max((label for label in labels(nodes)), default=-1) + 1 if nodes else 0
+
+
+def _sorted(nodes: Iterable[Node]) -> Graph:
+    return tuple(sorted(Node(field, tuple(tuple(sorted(group)) for group in slots)) for field, slots in nodes))
+
+
+def canonical(nodes: Iterable[Node]) -> Graph:
+    """Return the representative of a graph under renaming of summed labels and reordering of nodes.
+
+    Two products of nodes are equal as tensors (for generic fields) iff their canonical forms are equal. Labels are
+    told apart by color refinement; where that leaves ties, each candidate is singled out in turn and the smallest
+    result kept. Interchangeable labels (twins) are tried once.
+    """
+    ordered = _sorted(nodes)
+    summed = sorted({label for label in labels(ordered) if label >= 0})
+    return _canonical(relabel(ordered, {label: position for position, label in enumerate(summed)}))
+
+
+@lru_cache(maxsize=1 << 18)
+def _canonical(nodes: Graph) -> Graph:
+    colors = {label: label if label < 0 else 0 for label in set(labels(nodes))}
+    return _search(nodes, colors)
+
+
+def _search(nodes: Graph, colors: dict[Label, int]) -> Graph:
+    colors = _refine(nodes, colors)
+    tied = _first_tie(colors)
+    if tied is None:
+        return _sorted(relabel(nodes, colors))
+    tried: list[Label] = []
+    best: Graph | None = None
+    reference = _sorted(nodes)
+    for label in tied:
+        if any(_sorted(relabel(nodes, {label: twin, twin: label})) == reference for twin in tried):
+            continue
+        tried.append(label)
+        # Singling out one label: it comes first in its class, the others move up by one.
+        singled = {other: color + (color >= colors[label] and other != label) for other, color in colors.items()}
+        candidate = _search(nodes, singled)
+        best = candidate if best is None or candidate < best else best
+    assert best is not None
+    return best
+
+
+def _first_tie(colors: dict[Label, int]) -> list[Label] | None:
+    classes: dict[int, list[Label]] = {}
+    for label in sorted(colors):
+        if label >= 0:
+            classes.setdefault(colors[label], []).append(label)
+    return next((classes[color] for color in sorted(classes) if len(classes[color]) > 1), None)
+
+
+def _refine(nodes: Graph, colors: dict[Label, int]) -> dict[Label, int]:
+    """Split classes of labels by what their nodes look like until nothing changes; colors end as ranks."""
+    while True:
+        signature: dict[Label, list] = {label: [] for label in colors if label >= 0}
+        for field, slots in nodes:
+            seen = tuple(tuple(sorted(colors[label] for label in group)) for group in slots)
+            for position, group in enumerate(slots):
+                for label in group:
+                    if label >= 0:
+                        signature[label].append((field, position, seen))
+        keys = {label: (colors[label], sorted(found)) for label, found in signature.items()}
+        ranks: dict[Label, int] = {}
+        distinct = sorted({_hashable(key) for key in keys.values()})
+        position_of = {key: rank for rank, key in enumerate(distinct)}
+        for label, key in keys.items():
+            ranks[label] = position_of[_hashable(key)]
+        ranks.update({label: label for label in colors if label < 0})
+        if len(distinct) == len({color for label, color in colors.items() if label >= 0}):
+            return ranks
+        colors = ranks
+
+
+def _hashable(key: tuple[int, list]) -> tuple:
+    return key[0], tuple(key[1])

@@ -1,0 +1,124 @@
+"""Limits: the stochastic differential equation a rule follows, or the proof that none exists."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import sympy as sp
+
+from ._regime import Regime
+from ._rule import Source, UpdateRule
+from ._tensor_expression import TensorExpression
+
+ORDER_CONVENTION = (
+    "order p keeps the generator's terms below (time per step)^p, and the leading covariance even where the grading "
+    "puts it higher"
+)
+
+
+@dataclass(frozen=True)
+class Limit:
+    r"""An Itô equation $dZ = b\,dt + B\,dW$ that a rule follows to weak order `order` under `regime`.
+
+    Args:
+        rule: the optimizer.
+        regime: the scaling.
+        order: weak order; see `ORDER_CONVENTION`.
+        drift: variable → b, a vector expression (free index −1).
+        covariance: (variable, variable) → BBᵀ as the generator gives it (free indices −1, −2).
+        factor: variable → B (free index −1; −2 is the noise column of S, Σ = SSᵀ); `factor` times its transpose equals
+            `covariance` up to the order.
+        initial_shift: variable → Z(0) − z_0, for chains that start with eliminated variables at zero.
+        eliminated: fast variables that have no equation of their own.
+        describes: `"x"` when the equation gives the law of the rule's own parameters, else the slow variable.
+        slow_variable: the conserved combination used in the elimination, as text in the rule's symbols.
+        skewness_free: True when the statement needs a third cumulant that is small or zero.
+        sources: published statements it was compared with.
+    """
+
+    rule: UpdateRule
+    regime: Regime
+    order: int
+    drift: Mapping[str, TensorExpression]
+    covariance: Mapping[tuple[str, str], TensorExpression]
+    factor: Mapping[str, TensorExpression]
+    initial_shift: Mapping[str, TensorExpression]
+    eliminated: tuple[str, ...] = ()
+    describes: str = "x"
+    slow_variable: sp.Expr | None = None
+    sources: tuple[Source, ...] = ()
+
+    exists = True
+    convention = ORDER_CONVENTION
+    calculus = "Itô"
+
+    def __post_init__(self):
+        for name in ("drift", "covariance", "factor", "initial_shift"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def __hash__(self) -> int:
+        return hash((self.rule, self.regime, self.order, self.describes))
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """State variables of the equation, the parameters first."""
+        return tuple(v for v in self.rule.state if v not in self.eliminated)
+
+    @property
+    def hyperparameters(self) -> tuple[str, ...]:
+        """Names that need a number before the equation can be integrated, `learning_rate` first."""
+        expressions = [*self.drift.values(), *self.factor.values(), *self.initial_shift.values()]
+        symbols = {str(s) for expression in expressions for s in expression.free_symbols}
+        symbols |= {str(s) for s in self.regime.clock.free_symbols}
+        return ("learning_rate", *sorted(symbols - {"learning_rate", "dimension"}))
+
+    def __str__(self) -> str:
+        from ._text import limit_text
+
+        return limit_text(self)
+
+    def _repr_latex_(self) -> str:
+        from ._latex import limit_latex
+
+        return limit_latex(self)
+
+    def citation(self) -> str:
+        """BibTeX entries of the published statements."""
+        from ._citation import bibtex
+
+        return bibtex(self.sources or self.rule.sources)
+
+
+@dataclass(frozen=True)
+class NoDiffusion:
+    """The proof that no diffusion of this order exists: generator terms with three or more derivatives.
+
+    Args:
+        rule: the optimizer.
+        regime: the scaling.
+        order: the order asked for.
+        obstruction: tuple of variables → tensor expression with as many free indices; the coefficient of the
+            corresponding derivatives of f, at the lowest power of η where one occurs.
+        describes: which variable's law was asked for.
+    """
+
+    rule: UpdateRule
+    regime: Regime
+    order: int
+    obstruction: Mapping[tuple[str, ...], TensorExpression]
+    describes: str = "x"
+
+    exists = False
+
+    def __hash__(self) -> int:
+        return hash((self.rule, self.regime, self.order, self.describes))
+
+    def __str__(self) -> str:
+        from ._text import no_diffusion_text
+
+        return no_diffusion_text(self)
+
+    def _repr_latex_(self) -> str:
+        from ._latex import no_diffusion_latex
+
+        return no_diffusion_latex(self)

@@ -1,0 +1,157 @@
+"""The derivation: from an update rule and a regime to the equation it follows, or to the obstruction."""
+
+from fractions import Fraction
+from functools import lru_cache
+
+import sympy as sp
+
+from ._algebra import Algebra, accumulate
+from ._elimination import Elimination, solve_left
+from ._extraction import covariance_of, drift_of, obstruction_of, order_of
+from ._factor import factor_of
+from ._graph import canonical
+from ._limit import Limit, NoDiffusion
+from ._one_step import OneStep
+from ._operator import Operator
+from ._reduction import Reduced, reduce_rule
+from ._regime import Regime, power_of_learning_rate
+from ._rule import UpdateRule
+from ._symbols import GRADIENT, LEARNING_RATE, variable
+
+
+def modified_equation(
+    rule: UpdateRule, regime: Regime | None = None, *, order: int = 1, describes: str = "x"
+) -> Limit | NoDiffusion:
+    r"""Derive the Itô equation that a rule follows to a given weak order, for every dimension and every loss and noise.
+
+    The one-step operator P of the rule is expanded in graphs, fast variables are eliminated, and the modified generator
+    $\mathcal L_h = h^{-1} \log P$ is read off: drift from its first derivatives, covariance from its second ones. A term
+    with three or more derivatives below the order is an obstruction: no diffusion on the same state space, from the same
+    start, has that order.
+
+    Args:
+        rule: the optimizer.
+        regime: scaling of noise, time and hyperparameters; the rule's default when omitted.
+        order: weak order p ≥ 1.
+        describes: `"x"` for the law of the parameters, `"slow"` for the slow variable of an elimination.
+
+    Returns:
+        A `Limit`, or a `NoDiffusion` that shows the obstruction.
+
+    Raises:
+        ValueError: `order` is not a positive integer, or the regime does not fit the rule.
+
+    Example:
+        >>> from sde_momentum.optimizers import sgdm
+        >>> limit = modified_equation(sgdm(), order=2)
+        >>> print(limit.drift["x"])
+        -∇(L - 1/4·η·(β + 1)/(β - 1)·|∇L|²)
+
+    References:
+        Li, Tai, E (2019), theorem 9 and corollary 10, for plain gradient descent.
+    """
+    if not isinstance(order, int) or order < 1:
+        raise ValueError(f"`order` must be a positive integer, got {order!r}.")
+    if describes not in ("x", "slow"):
+        raise ValueError(f'`describes` must be "x" or "slow", got {describes!r}.')
+    return _derive(rule, regime or rule.default_regime(), order, describes)
+
+
+@lru_cache(maxsize=256)
+def _derive(rule: UpdateRule, regime: Regime, order: int, describes: str) -> Limit | NoDiffusion:
+    below = order * regime.grade
+    derivation = _Derivation(rule, regime, below)
+    generator, start = derivation.generator(describes), derivation.start(describes)
+    obstruction = obstruction_of(generator) or obstruction_of(start.log())
+    if obstruction:
+        return NoDiffusion(rule, regime, order, obstruction, describes)
+    covariance = covariance_of(generator) or _leading_covariance(rule, regime, below, describes)
+    eliminated = tuple(derivation.reduced.replacement)
+    parameters = variable(rule.state[0])
+    return Limit(
+        rule=rule,
+        regime=regime,
+        order=order,
+        drift=drift_of(generator),
+        covariance=covariance,
+        factor=factor_of(covariance, tuple(v for v in rule.state if v not in eliminated)),
+        initial_shift=drift_of(start.log()),
+        eliminated=eliminated,
+        describes=rule.state[0] if describes == "x" else "slow",
+        slow_variable=parameters - derivation.reduced.slow_offset if eliminated else None,
+        sources=rule.sources,
+    )
+
+
+def _leading_covariance(rule: UpdateRule, regime: Regime, below: Fraction, describes: str) -> dict:
+    """The lowest second-order terms when none lies below the order: looked for one clock power higher."""
+    if regime.noise_exponent is None:
+        return {}
+    generator = _Derivation(rule, regime, below + regime.grade).generator(describes)
+    second = generator.select(lambda graph: order_of(generator.algebra, graph) == 2)
+    return covariance_of(Operator(generator.algebra, {second.lowest: second.at(second.lowest)}, generator.cutoff))
+
+
+class _Derivation:
+    """One rule under one regime: its one-step operator, elimination, generator and start operator below `below`."""
+
+    def __init__(self, rule: UpdateRule, regime: Regime, below: Fraction):
+        self.below, self.clock = below, power_of_learning_rate(regime.clock, "clock")
+        cutoff = below + regime.clock_exponent  # log P is the generator times the clock
+        self.reduced: Reduced = reduce_rule(rule, regime)
+        state = {variable(v) for v in rule.state} | {GRADIENT, LEARNING_RATE}
+        expressions = [*self.reduced.displacement.values(), *self.reduced.replacement.values()]
+        expressions += [self.reduced.gradient_offset, self.reduced.slow_offset, regime.noise_scale, regime.clock]
+        expressions += list(regime.cumulant_scales.values())
+        symbols = set().union(*(sp.sympify(e).free_symbols for e in expressions)) - state
+        self.algebra = Algebra(rule.state, symbols)
+        self.cutoff = cutoff
+        self.step = OneStep(
+            self.algebra,
+            self.reduced.displacement,
+            self.reduced.replacement,
+            self.reduced.gradient_offset,
+            regime,
+            cutoff,
+        )
+        self.identity = Operator.identity(self.algebra, cutoff)
+        self.elimination = Elimination(self.step, self.reduced.relaxation, cutoff) if self.reduced.replacement else None
+
+    def generator(self, describes: str) -> Operator:
+        """The modified generator of the described variable."""
+        constant, exponent = self.clock
+        return (self._logarithm(describes).shifted(-exponent) * (1 / constant)).truncated(self.below)
+
+    def _logarithm(self, describes: str) -> Operator:
+        """The logarithm of one step of the described variable."""
+        if self.elimination is None:
+            return self.step.apply(self.identity).log()
+        slow = self.elimination.evolution.log()
+        if describes == "slow":
+            return slow
+        # E f(x_k) = U V (V⁻¹ E V)^k f, where V = Π T and T f(y, m) = f(x).
+        change = self._observed()
+        return solve_left(change, (slow @ change).truncated(self.cutoff))
+
+    def _observed(self) -> Operator:
+        assert self.elimination is not None
+        return self.elimination.project(self._displaced_identity())
+
+    def _displaced_identity(self) -> Operator:
+        """F ↦ f(y + offset(m)), that is f(x) as a function of the slow variable and the fast ones."""
+        fragments = self.step.fragments(self.reduced.slow_offset)
+        terms: dict = {}
+        parameters = self.algebra.variables[0]
+        for exponent, coefficient, prefix, slots in self.step.displacements({parameters: fragments}, Fraction(0)):
+            graph = canonical((*prefix, self.algebra.test.node(*slots)))
+            accumulate(terms.setdefault(exponent, {}), graph, coefficient)
+        return Operator(self.algebra, terms, self.cutoff)
+
+    def start(self, describes: str) -> Operator:
+        """The operator S with E φ(Z(0)) = S φ(x_0), for fast variables that start at zero."""
+        if self.elimination is None:
+            return self.identity.truncated(self.below)
+        lift = self.elimination.lift
+        if describes != "slow":
+            lift = (lift @ self._observed()).truncated(self.cutoff)
+        return lift.select(lambda graph: not any(self.elimination.degree(graph))).truncated(self.below)

@@ -1,0 +1,137 @@
+"""From a rule and a regime to slow variables: which variables are fast, and the combination of them with x that is slow."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import sympy as sp
+
+from ._expansion import leading_power
+from ._regime import Regime
+from ._rule import UpdateRule
+from ._symbols import GRADIENT, LEARNING_RATE, hyperparameter, variable
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """A rule in the variables of a limit.
+
+    Args:
+        displacement: slow variable → v' − v.
+        replacement: fast variable → v'.
+        relaxation: fast variable → its factor per step.
+        gradient_offset: point of the gradient minus the slow variable.
+        slow_offset: x minus the slow variable y, linear in the fast variables.
+    """
+
+    displacement: dict[str, sp.Expr]
+    replacement: dict[str, sp.Expr]
+    relaxation: dict[str, sp.Expr]
+    gradient_offset: sp.Expr
+    slow_offset: sp.Expr
+
+
+def reduce_rule(rule: UpdateRule, regime: Regime) -> Reduced:
+    """Scale the hyperparameters and the state, find the fast variables, and change x to the slow variable."""
+    update, point = _scaled(rule, regime)
+    x = variable(rule.state[0])
+    fast = _fast_variables(rule, regime, update)
+    symbols = [variable(name) for name in fast]
+    _require_linear(rule, fast, update)
+    offset = _slow_offset(rule, fast, update)
+    scale = {name: _natural_scale(name, update, regime) for name in fast}
+    # x = y + offset(m), m = scale · m̂
+    substitution = {x: x + offset}
+    moved = {name: sp.expand(value.subs(substitution, simultaneous=True)) for name, value in update.items()}
+    hats = {variable(name): scale[name] * variable(name) for name in fast}
+    rescale = lambda expression: sp.expand(expression.subs(hats, simultaneous=True))
+    next_offset = offset.subs({variable(name): update[name] for name in fast}, simultaneous=True).subs(substitution)
+    displacement = {
+        name: rescale(sp.expand(value - variable(name))) for name, value in moved.items() if name not in fast
+    }
+    parameters = rule.state[0]
+    displacement[parameters] = rescale(sp.cancel(sp.together(sp.expand(moved[parameters] - x - next_offset))))
+    return Reduced(
+        displacement=displacement,
+        replacement={name: rescale(moved[name] / scale[name]) for name in fast},
+        relaxation={name: sp.diff(update[name], symbol) for name, symbol in zip(fast, symbols, strict=True)},
+        gradient_offset=rescale(sp.expand(point.subs(substitution, simultaneous=True) - x)),
+        slow_offset=rescale(offset),
+    )
+
+
+def _scaled(rule: UpdateRule, regime: Regime) -> tuple[dict[str, sp.Expr], sp.Expr]:
+    """Insert the regime's scalings of hyperparameters and of the state."""
+    unknown = [name for name in regime.scalings if name not in rule.hyperparameters]
+    if unknown:
+        raise ValueError(
+            f"regime `{regime.name}` scales `{unknown[0]}`, which is not a hyperparameter of `{rule.name}` "
+            f"{rule.hyperparameters}."
+        )
+    missing = [name for name in regime.state_scales if name not in rule.state]
+    if missing:
+        raise ValueError(f"regime `{regime.name}` scales `{missing[0]}`, which is not a state variable {rule.state}.")
+    values: dict[sp.Symbol, sp.Expr] = {hyperparameter(name): value for name, value in regime.scalings.items()}
+    values |= {variable(name): scale * variable(name) for name, scale in regime.state_scales.items()}
+    update = {}
+    for name, expression in rule.update.items():
+        scaled = expression.subs(values, simultaneous=True) / regime.state_scales.get(name, sp.S.One)
+        update[name] = sp.expand(scaled)
+    return update, sp.expand(rule.gradient_at.subs(values, simultaneous=True))
+
+
+def _fast_variables(rule: UpdateRule, regime: Regime, update: dict[str, sp.Expr]) -> tuple[str, ...]:
+    """Candidates whose relaxation outruns the clock: 1 − A of lower order than the time per step."""
+    found = []
+    for name in rule.fast:
+        gap = sp.cancel(1 - sp.diff(update[name], variable(name)))
+        coefficient, exponent = leading_power(gap)
+        if coefficient != 0 and exponent < regime.clock_exponent:
+            found.append(name)
+    return tuple(found)
+
+
+def _require_linear(rule: UpdateRule, fast: tuple[str, ...], update: dict[str, sp.Expr]) -> None:
+    symbols = [variable(name) for name in fast]
+    for name, symbol in zip(fast, symbols, strict=True):
+        own = update[name]
+        others = {variable(v) for v in rule.state} - set(symbols)
+        for other in symbols:
+            slope = sp.diff(own, other)
+            if slope.free_symbols & ({*symbols, GRADIENT} | others):
+                raise ValueError(
+                    f"rule `{rule.name}`: `{name}` cannot be eliminated, its update is not linear in `{other}`."
+                )
+        if any(sp.diff(own, other) != 0 for other in symbols[fast.index(name) + 1 :]):
+            raise ValueError(
+                f"rule `{rule.name}`: fast variables must be listed so that each depends on earlier ones only; `{name}` "
+                "depends on a later one."
+            )
+        del symbol
+
+
+def _slow_offset(rule: UpdateRule, fast: tuple[str, ...], update: dict[str, sp.Expr]) -> sp.Expr:
+    """X − y: with x' = x + B m and m' = A m (no gradient), y = x + B (I − A)⁻¹ m does not move."""
+    if not fast:
+        return sp.S.Zero
+    parameters = rule.state[0]
+    symbols = sp.Matrix([variable(name) for name in fast])
+    others = {variable(v): 0 for v in rule.state if v not in fast} | {GRADIENT: 0}
+    quiet = sp.Matrix([update[name].subs(others) for name in fast])
+    slope = quiet.jacobian(symbols)
+    push = sp.Matrix([(update[parameters] - variable(parameters)).subs(others)]).jacobian(symbols)
+    if push.free_symbols & set(symbols):
+        raise ValueError(f"rule `{rule.name}`: the parameters are not linear in the fast variables {fast}.")
+    conserved = (push * (sp.eye(len(fast)) - slope).inv()).applyfunc(sp.cancel)
+    return sp.expand(-(conserved * symbols)[0])
+
+
+def _natural_scale(name: str, update: dict[str, sp.Expr], regime: Regime) -> sp.Expr:
+    """The power of η that a relaxed EMA state has: the larger of its mean and of its noise."""
+    own = update[name]
+    _, gain = leading_power(sp.diff(own, GRADIENT))
+    _, gap = leading_power(1 - sp.diff(own, variable(name)))
+    exponents = [gain - gap]
+    if regime.noise_exponent is not None:
+        exponents.append(gain - gap / 2 + regime.noise_exponent)
+    lowest: Fraction = min(exponents)
+    return LEARNING_RATE ** sp.Rational(lowest.numerator, lowest.denominator)

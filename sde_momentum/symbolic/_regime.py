@@ -1,0 +1,138 @@
+"""Regimes: how noise, time and hyperparameters scale with the learning rate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from types import MappingProxyType
+
+import sympy as sp
+
+from ._symbols import LEARNING_RATE, RELAXATION_RATE
+
+
+@dataclass(frozen=True)
+class Regime:
+    r"""The scaling under which a limit is taken, η → 0.
+
+    "Order p" has no meaning without it: different scalings give different equations.
+
+    Args:
+        name: what printouts call it.
+        noise_scale: σ in g = ∇L + σ ξ, a power of `learning_rate` times a constant.
+        clock: time per step; t = k · clock.
+        scalings: hyperparameter → its expression in `learning_rate` and new constants; others stay fixed.
+        state_scales: state variable v → s(η) where v = s v̂ and v̂ is the variable that the limit describes. Eliminated
+            variables need none.
+        cumulant_scales: order j ≥ 3 → s(η), the j-th cumulant of ξ being s κ_j.
+        small_parameter: what an order counts in, a power of η; the clock unless said. Order p drops the generator's
+            terms of size small_parameter^p and beyond.
+
+    Raises:
+        ValueError: the noise scale or the clock is not a power of the learning rate times a constant, or the clock does
+            not vanish with it.
+
+    Example:
+        >>> print(Regime.noise_dominated())
+        noise-dominated: σ = η^(-1/2), t = k·η, κ3 = O(η^(1/2))
+
+    References:
+        Scalings of the SGD family: Li, Tai, E (2019), section 3; Wang et al. (2024), section 3.
+    """
+
+    name: str
+    noise_scale: sp.Expr = sp.S.One
+    clock: sp.Expr = LEARNING_RATE
+    scalings: Mapping[str, sp.Expr] = field(default_factory=dict)
+    state_scales: Mapping[str, sp.Expr] = field(default_factory=dict)
+    cumulant_scales: Mapping[int, sp.Expr] = field(default_factory=dict)
+    small_parameter: sp.Expr | None = None
+
+    def __post_init__(self):
+        if self.small_parameter is None:
+            object.__setattr__(self, "small_parameter", self.clock)
+        for name in ("noise_scale", "clock", "small_parameter"):
+            object.__setattr__(self, name, sp.sympify(getattr(self, name)))
+        for name in ("scalings", "state_scales", "cumulant_scales"):
+            values = {key: sp.sympify(value) for key, value in getattr(self, name).items()}
+            object.__setattr__(self, name, MappingProxyType(values))
+        if self.clock_exponent <= 0:
+            raise ValueError(
+                f"regime `{self.name}`: the time per step, {self.clock}, does not vanish with learning_rate."
+            )
+        if self.grade <= 0:
+            raise ValueError(f"regime `{self.name}`: {self.small_parameter} does not vanish with learning_rate.")
+        _ = self.noise_exponent
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.noise_scale, self.clock, tuple(self.scalings.items())))
+
+    @classmethod
+    def small_noise(cls) -> "Regime":
+        """σ = 1, t = kη: the noise of the limit is of size √η (Li, Tai, E 2019)."""
+        return cls("small-noise")
+
+    @classmethod
+    def noise_dominated(cls, momentum_index: int | Fraction | sp.Rational = 0) -> "Regime":
+        r"""σ = η^{−1/2}, t = kη: noise and drift of the limit are of the same size.
+
+        Skewness is taken to be O(1/σ), without which order 1 fails.
+
+        Args:
+            momentum_index: α in 1 − β = λ η^α; 0 keeps β fixed.
+
+        Raises:
+            ValueError: `momentum_index` is negative.
+        """
+        index = sp.Rational(str(momentum_index))
+        if index < 0:
+            raise ValueError(f"`momentum_index` must be ≥ 0 (1 − β = λ η^α must not grow), got {momentum_index}.")
+        scalings = {"momentum": 1 - RELAXATION_RATE * LEARNING_RATE**index} if index > 0 else {}
+        name = "noise-dominated" if index == 0 else f"noise-dominated, momentum index {index}"
+        half = sp.Rational(1, 2)
+        # Between 0 and 1 the momentum relaxes over η^α in units of t, and corrections come in powers of η^(1−α).
+        small = LEARNING_RATE ** (1 - index) if 0 < index < 1 else LEARNING_RATE
+        return cls(
+            name,
+            LEARNING_RATE**-half,
+            scalings=scalings,
+            cumulant_scales={3: LEARNING_RATE**half},
+            small_parameter=small,
+        )
+
+    @property
+    def noise_exponent(self) -> Fraction | None:
+        """The power of the learning rate in σ; None without noise."""
+        return None if self.noise_scale == 0 else power_of_learning_rate(self.noise_scale, "noise_scale")[1]
+
+    @property
+    def clock_exponent(self) -> Fraction:
+        """The power of the learning rate in the time per step."""
+        return power_of_learning_rate(self.clock, "clock")[1]
+
+    @property
+    def grade(self) -> Fraction:
+        """The power of the learning rate in the small parameter."""
+        return power_of_learning_rate(self.small_parameter, "small_parameter")[1]
+
+    def __str__(self) -> str:
+        from ._text import expression_text
+
+        parts = [f"σ = {expression_text(self.noise_scale)}", f"t = k·{expression_text(self.clock)}"]
+        for name, value in self.scalings.items():
+            parts.append(f"{expression_text(sp.Symbol(name))} = {expression_text(value)}")
+        parts += [f"{name} = {expression_text(s)}·{name}̂" for name, s in self.state_scales.items()]
+        if self.small_parameter != self.clock:
+            parts.append(f"small parameter {expression_text(self.small_parameter)}")
+        parts += [f"κ{order} = O({expression_text(s)})" for order, s in self.cumulant_scales.items()]
+        return f"{self.name}: " + ", ".join(parts)
+
+
+def power_of_learning_rate(expression: sp.Expr, what: str) -> tuple[sp.Expr, Fraction]:
+    """Split c · η^e into (c, e)."""
+    coefficient, power = expression.as_independent(LEARNING_RATE, as_Add=False)
+    base, exponent = power.as_base_exp()
+    if power == 1:
+        return coefficient, Fraction(0)
+    if base != LEARNING_RATE or not exponent.is_Rational:
+        raise ValueError(f"`{what}` must be a constant times a rational power of learning_rate, got {expression}.")
+    return coefficient, Fraction(int(exponent.p), int(exponent.q))

@@ -1,0 +1,185 @@
+"""Update rules: one step of an optimizer, componentwise, in sympy."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import sympy as sp
+
+from ._regime import Regime
+from ._symbols import GRADIENT, hyperparameter, variable
+
+_GRADIENT_AT = sp.Function("gradient_at")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A published statement: BibTeX key in `references.bib`, and where in that source."""
+
+    key: str
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class UpdateRule:
+    r"""One step of an optimizer, $z_{k+1} = Z(z_k, g_k)$ with $g_k$ the stochastic gradient at `gradient_at`.
+
+    Every expression stands for one generic component; vectors never appear. The gradient is read once a step.
+
+    Args:
+        name: the name on the command line and in printouts.
+        update: state variable → its next value, in the symbols of the state, of the hyperparameters and `g`. The first
+            variable holds the parameters.
+        hyperparameters: names; `learning_rate` is always among them.
+        gradient_at: the point where the gradient is taken, `x` unless the method looks ahead.
+        fast: state variables that may be eliminated where a regime lets them relax faster than the clock.
+        sources: published statements about this rule.
+        regimes: returns the regimes that make sense for it, the default first.
+
+    Raises:
+        ValueError: a state variable has no update, or an expression uses a symbol that is neither state nor
+            hyperparameter nor `g`.
+
+    Example:
+        >>> from sde_momentum.symbolic import update_rule
+        >>> @update_rule(state=("x", "m"), fast=("m",))
+        ... def mine(x, m, g, *, learning_rate, momentum):
+        ...     m = momentum * m + (1 - momentum) * g
+        ...     return x - learning_rate * m, m
+        >>> mine.state
+        ('x', 'm')
+    """
+
+    name: str
+    update: Mapping[str, sp.Expr]
+    hyperparameters: tuple[str, ...]
+    gradient_at: sp.Expr | None = None
+    fast: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+    regimes: Callable[[], tuple[Regime, ...]] | None = field(default=None, compare=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "update", MappingProxyType({k: sp.sympify(v) for k, v in self.update.items()}))
+        point = variable(self.state[0]) if self.gradient_at is None else sp.sympify(self.gradient_at)
+        object.__setattr__(self, "gradient_at", point)
+        if "learning_rate" not in self.hyperparameters:
+            raise ValueError(f"rule `{self.name}`: the hyperparameter `learning_rate` is missing.")
+        for name in self.fast:
+            if name not in self.state or name == self.state[0]:
+                raise ValueError(f"rule `{self.name}`: fast variable `{name}` is not among {self.state[1:]}.")
+        allowed = {variable(v) for v in self.state} | {hyperparameter(h) for h in self.hyperparameters} | {GRADIENT}
+        for name, expression in [*self.update.items(), ("gradient_at", point)]:
+            unknown = sorted(str(s) for s in expression.free_symbols - allowed)
+            if unknown:
+                raise ValueError(
+                    f"rule `{self.name}`: the update of `{name}` uses {unknown[0]}, which is neither a state variable "
+                    f"{self.state}, nor a hyperparameter {self.hyperparameters}, nor the gradient `g`."
+                )
+        if point.has(GRADIENT):
+            raise ValueError(f"rule `{self.name}`: the gradient is taken at a point that depends on the gradient.")
+
+    def __hash__(self) -> int:
+        return hash((self.name, tuple(self.update.items()), self.gradient_at))
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        """Names of the state variables, the parameters first."""
+        return tuple(self.update)
+
+    def default_regime(self) -> Regime:
+        """The regime used when none is given: unit noise scale at fixed hyperparameters."""
+        return self.regimes()[0] if self.regimes is not None else Regime.small_noise()
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: state {', '.join(self.state)}; hyperparameters {', '.join(self.hyperparameters)}"]
+        lines += [f"  {name}' = {expression}" for name, expression in self.update.items()]
+        lines.append(f"  g = stochastic gradient at {self.gradient_at}")
+        return "\n".join(lines)
+
+
+class _GradientArgument(sp.Symbol):
+    """The `g` a user's function receives: used bare it is g(x); called, the gradient at another point."""
+
+    def __call__(self, point: Any) -> sp.Expr:
+        return _GRADIENT_AT(sp.sympify(point))
+
+
+def update_rule(
+    *,
+    state: tuple[str, ...] = ("x",),
+    fast: tuple[str, ...] = (),
+    sources: tuple[Source, ...] = (),
+    regimes: Callable[[], tuple[Regime, ...]] | None = None,
+) -> Callable[[Callable], UpdateRule]:
+    """Turn a Python function of one generic component into an `UpdateRule`.
+
+    The function takes the state variables and `g` by position and the hyperparameters by keyword; it returns the next
+    state in order. `g` is the stochastic gradient at x; `g(point)` takes it elsewhere, once.
+
+    Args:
+        state: names of the state variables, the parameters first.
+        fast: those that may be eliminated.
+        sources: published statements about the rule.
+        regimes: returns the regimes that make sense for the rule, the default first.
+
+    Returns:
+        A decorator that gives the rule, named as the function.
+
+    Raises:
+        ValueError: the signature does not match `state`, the gradient is read at two points, or a state variable has no
+            update.
+
+    Example:
+        >>> @update_rule(state=("x",))
+        ... def plain(x, g, *, learning_rate):
+        ...     return x - learning_rate * g
+        >>> print(plain.update["x"])
+        -g*learning_rate + x
+    """
+
+    def decorate(function: Callable) -> UpdateRule:
+        name = function.__name__
+        parameters = inspect.signature(function).parameters.values()
+        positional = tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+        keywords = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        if positional != (*state, "g"):
+            raise ValueError(
+                f"rule `{name}` must take ({', '.join((*state, 'g'))}) by position, but takes {positional}."
+            )
+        arguments = [variable(v) for v in state]
+        returned = function(*arguments, _GradientArgument("g", real=True), **{k: hyperparameter(k) for k in keywords})
+        values = returned if isinstance(returned, tuple | list) else (returned,)
+        if len(values) != len(state):
+            raise ValueError(
+                f"rule `{name}` returns {len(values)} value(s) for the {len(state)} state variables {state}: "
+                "every state variable needs an update."
+            )
+        expressions, point = _single_gradient(name, [sp.sympify(v) for v in values], arguments[0])
+        return UpdateRule(
+            name=name,
+            update=dict(zip(state, expressions, strict=True)),
+            hyperparameters=keywords,
+            gradient_at=point,
+            fast=fast,
+            sources=sources,
+            regimes=regimes,
+        )
+
+    return decorate
+
+
+def _single_gradient(name: str, values: list[sp.Expr], x: sp.Symbol) -> tuple[list[sp.Expr], sp.Expr]:
+    """Replace the gradient, wherever it was taken, by the symbol g; refuse a second point."""
+    bare = _GradientArgument("g", real=True)
+    points = {call.args[0] for value in values for call in value.atoms(_GRADIENT_AT)}
+    if any(value.has(bare) for value in values):
+        points.add(x)
+    if len(points) > 1:
+        found = ", ".join(sorted(map(str, points)))
+        raise ValueError(
+            f"rule `{name}` reads the gradient at {len(points)} points ({found}); one step may read it once."
+        )
+    point = points.pop() if points else x
+    return [value.subs({_GRADIENT_AT(point): GRADIENT, bare: GRADIENT}) for value in values], point

@@ -1,0 +1,32 @@
+"""Symbols with one meaning and one home, and the letters they are printed with."""
+
+import sympy as sp
+
+LEARNING_RATE = sp.Symbol("learning_rate", positive=True)
+MOMENTUM = sp.Symbol("momentum", nonnegative=True)
+RELAXATION_RATE = sp.Symbol("relaxation_rate", positive=True)
+GRADIENT = sp.Symbol("g", real=True)
+
+LETTERS = {
+    "learning_rate": ("η", r"\eta"),
+    "momentum": ("β", r"\beta"),
+    "relaxation_rate": ("λ", r"\lambda"),
+    "dimension": ("d", "d"),
+    "dampening": ("ν", r"\nu"),
+    "weight_decay": ("ω", r"\omega"),
+    "decay": ("ρ", r"\rho"),
+    "decay_rate": ("c", "c"),
+    "eps": ("ε", r"\varepsilon"),
+    "look_ahead": ("c", "c"),
+}
+
+
+def hyperparameter(name: str) -> sp.Symbol:
+    """Return the symbol of a hyperparameter; the same name always gives the same symbol."""
+    known = {str(symbol): symbol for symbol in (LEARNING_RATE, MOMENTUM, RELAXATION_RATE)}
+    return known.get(name, sp.Symbol(name, positive=True))
+
+
+def variable(name: str) -> sp.Symbol:
+    """Return the symbol that stands for a generic component of a state variable."""
+    return sp.Symbol(name, real=True)
