@@ -104,7 +104,7 @@ def label_noise_parabola(
 
     Example:
         >>> problem = label_noise_parabola([1.0, 2.0], delta=0.5)
-        >>> problem.slow_flow(problem.initial() ** 2).round(4).tolist()
+        >>> [round(float(speed), 4) for speed in problem.slow_flow(problem.initial() ** 2)]
         [0.2667, -0.1333]
     """
     dtype = jnp.result_type(float) if dtype is None else dtype
