@@ -2,6 +2,12 @@
 
 from ._derivatives import contract_third_derivative as contract_third_derivative
 from ._fluctuations import normal_covariance as normal_covariance
+from ._kernel_drift import KernelDrift as KernelDrift
+from ._kernel_drift import kernel_slow_drift as kernel_slow_drift
+from ._kernel_drift import softmax_outputs as softmax_outputs
+from ._kernel_space import KernelSpace as KernelSpace
+from ._kernel_space import kernel_space as kernel_space
+from ._kernel_space import weighted_curvature as weighted_curvature
 from ._limit_map import LimitPoint as LimitPoint
 from ._limit_map import limit_map as limit_map
 from ._normal_space import NormalSpace as NormalSpace
@@ -10,6 +16,11 @@ from ._outcome import Outcome as Outcome
 from ._point import ManifoldPoint as ManifoldPoint
 from ._point import inspect_point as inspect_point
 from ._point import retract as retract
+from ._regularizers import hutchinson_trace as hutchinson_trace
+from ._regularizers import log_pseudo_determinant as log_pseudo_determinant
+from ._regularizers import log_pseudo_determinant_gradient as log_pseudo_determinant_gradient
+from ._regularizers import trace_hessian as trace_hessian
+from ._regularizers import trace_hessian_gradient as trace_hessian_gradient
 from ._retracted_euler import RetractedEuler as RetractedEuler
 from ._slow_drift import SlowDrift as SlowDrift
 from ._slow_drift import slow_diffusion as slow_diffusion
@@ -19,6 +30,8 @@ from ._slow_sde import SlowSDE as SlowSDE
 from ._slow_sde import slow_sde as slow_sde
 
 __all__ = [
+    "KernelDrift",
+    "KernelSpace",
     "LimitPoint",
     "ManifoldPoint",
     "NormalSpace",
@@ -28,12 +41,21 @@ __all__ = [
     "SlowSDE",
     "contract_third_derivative",
     "effective_learning_rate",
+    "hutchinson_trace",
     "inspect_point",
+    "kernel_slow_drift",
+    "kernel_space",
     "limit_map",
+    "log_pseudo_determinant",
+    "log_pseudo_determinant_gradient",
     "normal_covariance",
     "normal_space",
     "retract",
     "slow_diffusion",
     "slow_drift",
     "slow_sde",
+    "softmax_outputs",
+    "trace_hessian",
+    "trace_hessian_gradient",
+    "weighted_curvature",
 ]

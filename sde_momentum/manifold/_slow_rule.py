@@ -62,8 +62,8 @@ def _linear_update(rule):
     moving = {*state, GRADIENT}
     if (transition.free_symbols | response.free_symbols) & moving:
         raise ValueError(
-            f"rule `{rule.name}` is not linear in its state and the gradient; the slow equation here covers SGD and its "
-            "momentum methods, other methods have slow equations of their own"
+            f"rule `{rule.name}` is not linear in its state and the gradient; the slow equation here covers SGD and "
+            "its momentum methods, other methods have slow equations of their own"
         )
     return transition, response
 

@@ -37,7 +37,7 @@ def underdamped_covariance(hessian, sigma, rate):
 
 @pytest.mark.parametrize("rate", [0.3, 1.0, 20.0])
 def test_at_index_one_it_is_the_position_block_of_the_underdamped_process(rate):
-    """The closed form equals the 2d-dimensional Lyapunov solution; the first-order one does not unless Σ and H commute."""
+    """The closed form is the 2d-dimensional Lyapunov solution; the first-order one is not unless Σ and H commute."""
     sigma = noise(4, 2)
     both = lambda s: (
         np.asarray(normal_covariance(jnp.asarray(HESSIAN), jnp.asarray(s), relaxation_rate=rate))[1:, 1:],
