@@ -54,8 +54,7 @@ class LabelNoiseParabola(AbstractLabelNoise):
 
         Exact up to a scalar root, and differentiable twice.
         """
-        z, x = self.weights, check_shape(x, self.weights.shape)
-        return x * jnp.exp(z * _flow_time(2 * z, z * x**2))
+        return self._onto_manifold(x, jnp.zeros_like(self.weights))
 
     def slow_drift(self, x: Float[ArrayLike, " d"]) -> Float[Array, " d"]:
         r"""Return du/dτ = 2δ² z_i u_i (Σ z³u²/Σ z²u² − z_i) on the manifold, τ = kη²; it is −(δ²/4) ∇_Γ tr H."""
@@ -73,8 +72,13 @@ class LabelNoiseParabola(AbstractLabelNoise):
 
         The flow of log u is −2δ² z² plus a multiple of z, and limit maps add multiples of z.
         """
-        z, x = self.weights, check_shape(x, self.weights.shape)
-        return self.limit_map(x * jnp.exp(-2 * self.delta**2 * z**2 * jnp.asarray(slow_time, x.dtype)))
+        return self._onto_manifold(x, -2 * self.delta**2 * self.weights**2 * jnp.asarray(slow_time))
+
+    def _onto_manifold(self, x: Float[ArrayLike, " d"], exponents: Float[Array, " d"]) -> Float[Array, " d"]:
+        """Return Φ(u e^{exponents}), with exponents kept apart so that nothing underflows."""
+        x = check_shape(x, self.weights.shape)
+        z, exponents = self.weights.astype(x.dtype), exponents.astype(x.dtype)
+        return x * jnp.exp(exponents + z * _flow_time(2 * z, 2 * exponents, z * x**2))
 
 
 def label_noise_parabola(
@@ -120,14 +124,16 @@ def label_noise_parabola(
     )
 
 
-def _flow_time(rates: Float[Array, " d"], masses: Float[Array, " d"]) -> Float[Array, ""]:
-    """Solve Σ masses e^{rates y} = 1 by Newton on its logarithm, which is convex: the steps converge from any start."""
+def _flow_time(
+    rates: Float[Array, " d"], exponents: Float[Array, " d"], masses: Float[Array, " d"]
+) -> Float[Array, ""]:
+    """Solve Σ masses e^{exponents + rates y} = 1 by Newton on its logarithm: convex in y, so it always converges."""
 
     def improve(_, y: Array) -> Array:
         # Newton's map has derivative 0 at the root, so differentiating the last steps differentiates the root.
-        logarithm = logsumexp(rates * y, b=masses)
-        slope = jnp.sum(rates * masses * jnp.exp(rates * y - logarithm))
-        return y - logarithm / slope
+        powers = exponents + rates * y
+        logarithm = logsumexp(powers, b=masses)
+        return y - logarithm / jnp.sum(rates * masses * jnp.exp(powers - logarithm))
 
     return jax.lax.fori_loop(0, _NEWTON_STEPS, improve, jnp.zeros((), rates.dtype))
 
