@@ -1,5 +1,10 @@
 """Derivation: from update rules and regimes to limits, in contracted tensor graphs."""
 
+from ._fields import elementwise_expression as elementwise_expression
+from ._graph import Graph as Graph
+from ._graph import Label as Label
+from ._graph import Node as Node
+from ._graph import labels as graph_labels
 from ._limit import Limit as Limit
 from ._limit import NoDiffusion as NoDiffusion
 from ._modified_equation import modified_equation as modified_equation
@@ -17,10 +22,13 @@ __all__ = [
     "MOMENTUM",
     "Limit",
     "NoDiffusion",
+    "Node",
     "Regime",
     "Source",
     "TensorExpression",
     "UpdateRule",
+    "elementwise_expression",
+    "graph_labels",
     "hyperparameter",
     "modified_equation",
     "update_rule",

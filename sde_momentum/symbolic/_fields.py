@@ -67,7 +67,7 @@ class TestFunction:
     variables: tuple[str, ...]
 
     def node(self, *slots: tuple[str, Label]) -> Node:
-        """Build ∂f/∂(variable, label)…"""
+        """Build the derivative of f by the given (variable, label) pairs."""
         groups: dict[str, list[Label]] = {variable: [] for variable in self.variables}
         for variable, label in slots:
             groups[variable].append(label)
@@ -82,6 +82,24 @@ class TestFunction:
         return [Piece(sp.S.One, (self.node(*self.derivatives(node), (variable, label)),))]
 
 
+class ElementwiseName(str):
+    """The field name of an elementwise function: ordered and compared as text, and it carries the expression."""
+
+    __slots__ = ("expression",)
+    expression: sp.Expr
+
+    def __new__(cls, expression: sp.Expr):
+        """Name an expression."""
+        name = str.__new__(cls, f"φ[{expression}]")
+        name.expression = expression
+        return name
+
+
+def elementwise_expression(node: Node) -> sp.Expr | None:
+    """The componentwise expression that a node stands for; None for a tensor field or a state variable."""
+    return node.field.expression if isinstance(node.field, ElementwiseName) else None
+
+
 @dataclass(frozen=True)
 class Elementwise:
     """A function φ of state variables taken componentwise, φ(u_i, m_i, …), as one node with one index."""
@@ -90,9 +108,9 @@ class Elementwise:
     arguments: Mapping[str, sp.Symbol]
 
     @property
-    def name(self) -> str:
+    def name(self) -> ElementwiseName:
         """The node's field name; distinct expressions have distinct names."""
-        return f"φ[{self.expression}]"
+        return ElementwiseName(self.expression)
 
     def node(self, label: Label) -> Node:
         """Build the node φ_label."""

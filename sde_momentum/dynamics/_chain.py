@@ -1,0 +1,130 @@
+"""The optimizer itself: an update rule with a problem and numbers."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, PyTree
+
+from sde_momentum.dynamics._expressions import componentwise
+from sde_momentum.dynamics._hyperparameters import checked, names_in, number, regime_values
+from sde_momentum.problems import AbstractProblem
+from sde_momentum.symbolic import Regime, UpdateRule
+
+State = dict[str, PyTree[Array]]
+
+
+class Chain(eqx.Module):
+    r"""An optimizer on a problem, $z_{k+1} = Z(z_k, g_k)$ with $g_k = \nabla L + \sigma\xi_k$; make one with `chain`.
+
+    Attributes:
+        problem: loss and gradient noise.
+        hyperparameters: name → number, arrays without dimension, so that another value does not compile again.
+        noise_scale: σ.
+        step_time: time per step, on the regime's clock.
+        rule: the update rule.
+        regime: the scaling that gave σ and the clock.
+    """
+
+    problem: AbstractProblem
+    hyperparameters: dict[str, Any]
+    noise_scale: Any
+    step_time: Any
+    rule: UpdateRule = eqx.field(static=True)
+    regime: Regime = eqx.field(static=True)
+
+    @property
+    def draw(self):
+        """What one step of the noise consumes, the problem's draw."""
+        return self.problem.draw
+
+    @property
+    def noise_dim(self) -> int:
+        """Number of columns of the noise factor."""
+        return self.problem.noise_dim
+
+    def init(self, x0: PyTree[ArrayLike]) -> State:
+        """Return the state with parameters x0 and every other variable zero."""
+        first, *others = self.rule.state
+        x = jax.tree.map(jnp.asarray, x0)
+        return {first: x, **{name: jax.tree.map(jnp.zeros_like, x) for name in others}}
+
+    def gradient_point(self, state: State) -> PyTree[Array]:
+        """Return the point where the rule takes its gradient."""
+        return componentwise(self.rule.gradient_at, {**self.hyperparameters, **state})
+
+    def step(self, k: ArrayLike, state: State, draw: PyTree[ArrayLike]) -> State:
+        """Return the next state of one replica.
+
+        Args:
+            k: number of the step.
+            state: variable → pytree.
+            draw: one draw of the problem's noise.
+        """
+        del k
+        point = self.gradient_point(state)
+        gradient = self.problem.stochastic_gradient(point, draw, self.noise_scale)
+        return self.update(state, gradient)
+
+    def update(self, state: State, gradient: PyTree[Array]) -> State:
+        """Return the next state, given the stochastic gradient at `gradient_point(state)`."""
+        values = {**self.hyperparameters, **state, "g": gradient}
+        new = {name: componentwise(expression, values) for name, expression in self.rule.update.items()}
+        return {n: jax.tree.map(lambda a, b: jnp.asarray(a, jnp.asarray(b).dtype), new[n], state[n]) for n in new}
+
+    def loss(self, state: State) -> Float[Array, ""]:
+        """Return the loss at the parameters of a state."""
+        return self.problem.loss(state[self.rule.state[0]])
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the process is, as plain data for provenance."""
+        return {
+            "kind": "chain",
+            "rule": str(self.rule),
+            "regime": str(self.regime),
+            "hyperparameters": {name: float(value) for name, value in self.hyperparameters.items()},
+            "noise_scale": float(self.noise_scale),
+            "step_time": float(self.step_time),
+        }
+
+
+def chain(
+    rule: UpdateRule, problem: AbstractProblem, *, regime: Regime | None = None, **hyperparameters: float
+) -> Chain:
+    """Put an update rule and a problem together.
+
+    Args:
+        rule: the optimizer.
+        problem: loss and gradient noise, of unit scale; σ comes from the regime.
+        regime: noise scale, clock and scalings; the rule's default when omitted. With `momentum` scaled as 1 − λ η^α the
+            number to give is `relaxation_rate`, λ.
+        **hyperparameters: `learning_rate` and the rule's others, dimensionless numbers.
+
+    Returns:
+        A `Chain`.
+
+    Raises:
+        ValueError: a hyperparameter is missing, unknown or out of range.
+
+    Example:
+        >>> from sde_momentum import optimizers, problems
+        >>> process = chain(optimizers.sgdm(), problems.double_well(), learning_rate=0.05, momentum=0.9)
+        >>> sorted(process.init(0.5))
+        ['m', 'x']
+    """
+    regime = regime or rule.default_regime()
+    free = {name for name in rule.hyperparameters if name not in regime.scalings}
+    free |= names_in(regime.noise_scale, regime.clock, *regime.scalings.values()) - set(regime.scalings)
+    wanted = ("learning_rate", *sorted(free - {"learning_rate"}))
+    given = checked(hyperparameters, wanted, f"the chain of `{rule.name}`")
+    values = {**given, **regime_values(regime, given)}
+    return Chain(
+        problem=problem,
+        hyperparameters={name: np.asarray(values[name]) for name in rule.hyperparameters},
+        noise_scale=np.asarray(number(regime.noise_scale, values)),
+        step_time=np.asarray(number(regime.clock, values)),
+        rule=rule,
+        regime=regime,
+    )

@@ -1,0 +1,74 @@
+"""Checking the numbers that turn a rule or a limit into a process."""
+
+import difflib
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import sympy as sp
+
+from sde_momentum.symbolic import Regime
+
+
+def checked(given: Mapping[str, object], wanted: tuple[str, ...], owner: str) -> dict[str, float]:
+    """Return the hyperparameters as floats.
+
+    Args:
+        given: name → number.
+        wanted: names that are needed, `learning_rate` among them.
+        owner: what needs them, for the message.
+
+    Raises:
+        ValueError: one is missing, unknown or out of range.
+        TypeError: one is not a real number.
+    """
+    for name in given:
+        if name not in wanted:
+            near = difflib.get_close_matches(name, wanted, 1)
+            hint = f"did you mean `{near[0]}`?" if near else f"it takes {', '.join(wanted)}."
+            raise ValueError(f"{owner} has no hyperparameter `{name}`; {hint}")
+    missing = [name for name in wanted if name not in given]
+    if missing:
+        raise ValueError(f"{owner} needs a number for `{missing[0]}`; it takes {', '.join(wanted)}.")
+    values = {}
+    for name in wanted:
+        value = given[name]
+        if isinstance(value, bool) or not np.isscalar(value) or isinstance(value, str | complex):
+            raise TypeError(f"`{name}` must be a real number, got {value!r}.")
+        values[name] = float(value)  # pyright: ignore[reportArgumentType]
+        _check_range(name, values[name])
+    return values
+
+
+def _check_range(name: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise ValueError(f"`{name}` must be finite, got {value}.")
+    if name == "learning_rate" and value <= 0:
+        raise ValueError(f"`learning_rate` must be positive, got {value}.")
+    if name in ("momentum", "decay") and not 0 <= value < 1:
+        raise ValueError(f"`{name}` must lie in [0, 1), got {value}.")
+
+
+def regime_values(regime: Regime, values: Mapping[str, float]) -> dict[str, float]:
+    """Evaluate the regime's scalings, such as momentum = 1 − λ η^α, and check the results.
+
+    Raises:
+        ValueError: a scaled hyperparameter leaves its range, so that the learning rate is too large for this regime.
+    """
+    scaled = {name: number(expression, values) for name, expression in regime.scalings.items()}
+    for name, value in scaled.items():
+        try:
+            _check_range(name, value)
+        except ValueError as error:
+            raise ValueError(f"{error} It comes from the scaling {regime.scalings[name]} of the regime.") from None
+    return scaled
+
+
+def number(expression: sp.Expr, values: Mapping[str, float]) -> float:
+    """Evaluate a sympy expression of hyperparameters."""
+    return float(expression.subs({symbol: values[str(symbol)] for symbol in expression.free_symbols}))
+
+
+def names_in(*expressions: sp.Expr) -> set[str]:
+    """Names of the symbols in expressions."""
+    return {str(symbol) for expression in expressions for symbol in expression.free_symbols}

@@ -1,0 +1,169 @@
+"""The continuous twin: a limit with a problem and numbers."""
+
+from typing import Any
+
+import diffrax as dfx
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, PyTree
+
+from sde_momentum.dynamics._fused import Fused, fuse
+from sde_momentum.dynamics._hyperparameters import checked, number
+from sde_momentum.dynamics._lowering import evaluate, numbers
+from sde_momentum.problems import AbstractProblem
+from sde_momentum.symbolic import Limit, NoDiffusion, TensorExpression
+
+State = dict[str, PyTree[Array]]
+
+
+class SDE(eqx.Module):
+    r"""The Itô equation of a limit on a problem, $dZ = b(Z)\,dt + B(Z)\,dW$; make one with `sde`.
+
+    Attributes:
+        problem: loss and gradient noise.
+        drift_numbers: variable → coefficients of the drift's terms, arrays, so that another learning rate does not
+            compile again.
+        factor_numbers: the same for B.
+        shift_numbers: the same for the initial shift.
+        step_time: time per step of the optimizer, on the regime's clock; a natural step for the equation.
+        limit: the derived equation.
+    """
+
+    problem: AbstractProblem
+    drift_numbers: dict[str, Any]
+    factor_numbers: dict[str, Any]
+    shift_numbers: dict[str, Any]
+    step_time: Any
+    limit: Limit = eqx.field(static=True)
+
+    @property
+    def noise_dim(self) -> int:
+        """Number of components of W."""
+        return self.problem.noise_dim
+
+    def init(self, x0: PyTree[ArrayLike]) -> State:
+        """Return the state at t = 0: x0 with the limit's initial shift, and every other variable zero."""
+        first, *others = self.limit.variables
+        x = jax.tree.map(jnp.asarray, x0)
+        state = {first: x, **{name: jax.tree.map(jnp.zeros_like, x) for name in others}}
+        shifted = dict(state)
+        for name, expression in self.limit.initial_shift.items():
+            shift = evaluate(expression, self.shift_numbers[name], self.problem, state)
+            shifted[name] = jax.tree.map(jnp.add, state[name], shift)
+        return shifted
+
+    def drift(self, t: ArrayLike, state: State, args: Any) -> State:
+        """Return b(z), variable → pytree."""
+        del t, args
+        return {
+            name: evaluate(self._drift(name), self.drift_numbers.get(name, ()), self.problem, state)
+            for name in self.limit.variables
+        }
+
+    def noise_product(self, t: ArrayLike, state: State, args: Any, w: Float[ArrayLike, " noise_dim"]) -> State:
+        """Return B(z) w, variable → pytree."""
+        del t, args
+        w = jnp.asarray(w)
+        return {
+            name: evaluate(self._factor(name), self.factor_numbers.get(name, ()), self.problem, state, w)
+            for name in self.limit.variables
+        }
+
+    def increment(
+        self, t: ArrayLike, state: State, args: Any, dt: ArrayLike, dw: Float[ArrayLike, " noise_dim"]
+    ) -> State:
+        """Return b dt + B dw; −∇L dt and S dW share one weighted backward pass."""
+        del t, args
+        parts: dict[str, Fused] = {name: fuse(self._drift(name), self._factor(name)) for name in self.limit.variables}
+        return {name: part.increment(self, name, state, dt, jnp.asarray(dw)) for name, part in parts.items()}
+
+    def terms(self, path: dfx.AbstractPath) -> dfx.MultiTerm:
+        """Return plain diffrax terms for one replica: drift, and noise controlled by `path` of shape `(noise_dim,)`."""
+        noise_like = jax.eval_shape(lambda: path.evaluate(path.t0, path.t1))
+
+        def noise(t: Any, state: State, args: Any) -> lx.AbstractLinearOperator:
+            return lx.FunctionLinearOperator(lambda w: self.noise_product(t, state, args, w), noise_like)
+
+        return dfx.MultiTerm(dfx.ODETerm(self.drift), dfx.ControlTerm(noise, path))
+
+    def loss(self, state: State) -> Float[Array, ""]:
+        """Return the loss at the parameters of a state."""
+        return self.problem.loss(state[self.limit.variables[0]])
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the process is, as plain data for provenance."""
+        return {
+            "kind": "sde",
+            "limit": str(self.limit),
+            "step_time": float(self.step_time),
+            "caveats": list(self.caveats),
+        }
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """Assumptions of the limit that this problem does not meet."""
+        found = []
+        scaled = self.limit.regime.cumulant_scales
+        if 3 in scaled and self.problem.leading_cumulant == 3:
+            found.append(
+                "the limit needs a third cumulant of size " + str(scaled[3]) + ", but this problem's noise is skewed: "
+                "the error is O(√η)"
+            )
+        if not self.problem.independent_steps:
+            found.append("the limit needs independent steps, but this problem's noise is correlated between steps")
+        return tuple(found)
+
+    def _drift(self, name: str) -> TensorExpression:
+        return self.limit.drift.get(name, TensorExpression())
+
+    def _factor(self, name: str) -> TensorExpression:
+        return self.limit.factor.get(name, TensorExpression())
+
+
+def sde(limit: Limit | NoDiffusion, problem: AbstractProblem, **hyperparameters: float) -> SDE:
+    """Put a limit and a problem together.
+
+    Args:
+        limit: from `modified_equation`.
+        problem: loss and gradient noise, of unit scale; σ is part of the limit.
+        **hyperparameters: `learning_rate` and the others that the limit names, dimensionless numbers.
+
+    Returns:
+        An `SDE`.
+
+    Raises:
+        ValueError: no such diffusion exists, or a hyperparameter is missing, unknown or out of range.
+
+    Example:
+        >>> from sde_momentum import optimizers, problems
+        >>> from sde_momentum.symbolic import modified_equation
+        >>> limit = modified_equation(optimizers.sgdm(), order=2)
+        >>> equation = sde(limit, problems.double_well(), learning_rate=0.05, momentum=0.9)
+        >>> sorted(equation.init(0.5))
+        ['x']
+    """
+    if isinstance(limit, NoDiffusion):
+        raise ValueError(
+            f"no diffusion of order {limit.order} describes `{limit.rule.name}` under the regime `{limit.regime.name}`, so "
+            "there is nothing to integrate; print the object to see the obstruction, or ask for a lower order."
+        )
+    if not isinstance(limit, Limit):
+        raise TypeError(f"`limit` must come from `modified_equation`, got {type(limit).__name__}.")
+    known = {name for name in limit.rule.hyperparameters if name not in limit.regime.scalings}
+    wanted = ("learning_rate", *sorted((known | set(limit.hyperparameters)) - {"learning_rate"}))
+    # A hyperparameter of the rule that the limit does not depend on may be given, so that twins take the same numbers.
+    optional = known - set(limit.hyperparameters)
+    given = {**dict.fromkeys(optional, 0.0), **hyperparameters}
+    values = checked(given, wanted, f"the limit of `{limit.rule.name}`")
+    of = lambda expressions: {name: np.asarray(numbers(expression, values)) for name, expression in expressions.items()}
+    return SDE(
+        problem=problem,
+        drift_numbers=of(limit.drift),
+        factor_numbers=of(limit.factor),
+        shift_numbers=of(limit.initial_shift),
+        step_time=np.asarray(number(limit.regime.clock, values)),
+        limit=limit,
+    )
