@@ -29,6 +29,7 @@ class WeakIncrement(eqx.Module):
 
     value: Array
     signs: Array
+    has_components: bool = eqx.field(static=True)
 
 
 class CounterPath(AbstractPath):
@@ -262,7 +263,7 @@ class CounterPath(AbstractPath):
         if not weak:
             return value
         address = (self.seed, self.path_index, start, self.size, self.stream, self.dtype)
-        return WeakIncrement(value, sign_draw(*address, Kind.SOLVER_SIGNS))
+        return WeakIncrement(value, sign_draw(*address, Kind.SOLVER_SIGNS), self.size is not None)
 
 
 _OFF_GRID = (

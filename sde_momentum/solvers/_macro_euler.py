@@ -1,14 +1,11 @@
 """Euler–Maruyama with several substeps in one step of the solver."""
 
-from typing import ClassVar
-
 import equinox as eqx
 import jax.tree_util as jtu
-from diffrax import RESULTS, AbstractItoSolver, AbstractTerm, LocalLinearInterpolation
-from equinox.internal import ω
 from jaxtyping import PyTree
 
 from sde_momentum.solvers._counter_path import Substeps
+from sde_momentum.solvers._one_step import AbstractOneStep, add
 
 
 def _substep_control(control: PyTree, index: int, count: int) -> PyTree:
@@ -18,7 +15,7 @@ def _substep_control(control: PyTree, index: int, count: int) -> PyTree:
     return jtu.tree_map(take, control, is_leaf=is_substeps)
 
 
-class MacroEuler(AbstractItoSolver):
+class MacroEuler(AbstractOneStep):
     r"""Euler–Maruyama that takes m substeps of length h in every step of length m h.
 
         y ← y + a(t, y) h + S(t, y) ΔW,    m times.
@@ -49,8 +46,6 @@ class MacroEuler(AbstractItoSolver):
     """
 
     substeps: int = eqx.field(default=4, static=True)
-    term_structure: ClassVar = AbstractTerm
-    interpolation_cls: ClassVar = LocalLinearInterpolation
 
     def __check_init__(self):
         if not isinstance(self.substeps, int) or self.substeps < 1:
@@ -64,19 +59,11 @@ class MacroEuler(AbstractItoSolver):
         """Strong order for general noise."""
         return 0.5
 
-    def init(self, terms, t0, t1, y0, args):
-        """No state of its own."""
-
-    def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
+    def advance(self, equation, t0, t1, y0):
         """`substeps` Euler steps over [t0, t1]."""
-        del solver_state, made_jump
         length, y = (t1 - t0) / self.substeps, y0
-        control = terms.contr(t0, t1, substeps=self.substeps)
+        control = equation.terms.contr(t0, t1, substeps=self.substeps)
         for index in range(self.substeps):
             part = _substep_control(control, index, self.substeps)
-            y = (y**ω + terms.vf_prod(t0 + index * length, y, args, part) ** ω).ω
-        return y, None, {"y0": y0, "y1": y}, None, RESULTS.successful
-
-    def func(self, terms, t0, y0, args):
-        """The vector field."""
-        return terms.vf(t0, y0, args)
+            y = add(y, equation.terms.vf_prod(t0 + index * length, y, equation.args, part))
+        return y
