@@ -6,6 +6,7 @@ import time
 import equinox as eqx
 
 from sde_momentum.ensembles._run import Run
+from sde_momentum.ensembles._sde_block import substeps
 from sde_momentum.ensembles._workers import Workers, wait
 
 _LONG_ENOUGH = 0.02
@@ -19,18 +20,24 @@ class Cost:
         paths: Paths.
         steps: Steps of each path.
         rounds: Rounds of blocks still to compute.
+        seconds_per_round: Measured time of a round apart from its steps, mostly that of the saves.
         seconds_per_step: Measured time of one step of one round.
     """
 
     paths: int
     steps: int
     rounds: int
+    seconds_per_round: float
     seconds_per_step: float
 
     @property
     def seconds(self) -> float:
         """Estimated time of the whole run."""
-        return self.rounds * self.steps * self.seconds_per_step
+        return self.rounds * self._round
+
+    @property
+    def _round(self) -> float:
+        return self.seconds_per_round + self.steps * self.seconds_per_step
 
     def line(self) -> str:
         """One line for a person."""
@@ -45,7 +52,7 @@ class Cost:
         """
         if self.seconds <= budget:
             return
-        affordable = int(budget / (self.steps * self.seconds_per_step)) * paths_per_round
+        affordable = int(budget / self._round) * paths_per_round
         remedy = (
             f"num_paths={affordable:,} would fit"
             if affordable
@@ -64,15 +71,18 @@ def measure_cost(run: Run, workers: Workers, paths: int, rounds: int, steps: int
         rounds: Rounds of blocks to compute.
         steps: Steps of a path.
     """
-    _time_steps(run, workers, 1)  # compiles
-    number = 1
-    while (elapsed := _time_steps(run, workers, number)) < _LONG_ENOUGH and number < steps:
+    short = substeps(run.solver)
+    _time_steps(run, workers, short)  # compiles
+    fixed = elapsed = min(_time_steps(run, workers, short) for _ in range(2))
+    number = short
+    while elapsed - fixed < _LONG_ENOUGH and number < steps:
         number = min(4 * number, steps)
-    return Cost(paths, steps, rounds, elapsed / number)
+        elapsed = _time_steps(run, workers, number)
+    return Cost(paths, steps, rounds, fixed, max(elapsed - fixed, 0.0) / number)
 
 
 def _time_steps(run: Run, workers: Workers, steps: int) -> float:
-    short = eqx.tree_at(lambda whole: whole.clock, run, run.clock.stop_after(steps))
+    short = eqx.tree_at(lambda whole: whole.clock, run, run.clock.in_steps(steps))
     start = time.perf_counter()
     wait(workers.submit(short, 0))
     return time.perf_counter() - start

@@ -32,12 +32,6 @@ class TimeGrid:
         """End of the run."""
         return self.dt * self.steps
 
-    @property
-    def stride(self) -> int | None:
-        """Steps between saves if they are equally spaced without the start, else `None`."""
-        gaps = np.diff((0, *self.save_steps))
-        return int(gaps[0]) if gaps[0] > 0 and (gaps == gaps[0]).all() else None
-
 
 def time_grid(t1: float, dt: float, saves: int | Sequence[float] | None, step_name: str = "dt") -> TimeGrid:
     """Check the times of a run and put them on one grid of steps.
@@ -89,6 +83,8 @@ def _saves(saves: int | Sequence[float] | None, t1: float, steps: int) -> tuple[
     if times.ndim != 1 or times.size == 0 or isinstance(saves, bool):
         raise ValueError(f"saves must be a number of saves or a list of times, got {saves!r}")
     indices = tuple(_save_step(time, t1, steps) for time in times.tolist())
+    if indices[-1] == 0:
+        raise ValueError(f"saves must hold a time after the start, got {saves!r}")
     if any(later <= earlier for earlier, later in itertools.pairwise(indices)):
         raise ValueError(f"saves must be increasing times on different steps, got {saves!r}")
     return indices, tuple(times.tolist())

@@ -86,7 +86,7 @@ class LossOfVariable(eqx.Module):
 
 def default_observables(process: Any, state: PyTree[Array]) -> dict[str, Observable]:
     """The raveled parameters, and the loss where the process knows its problem."""
-    variable = next(iter(state)) if isinstance(state, dict) else None
+    variable = _parameters(state) if isinstance(state, dict) else None
     chosen: dict[str, Observable] = {variable or "x": RaveledVariable(variable)}
     loss = getattr(getattr(process, "problem", None), "loss", None)
     if callable(loss):
@@ -125,6 +125,11 @@ def resolve_histograms(
         rows = observables.rows(name)
         resolved.append((name, rows.start, rows.stop, tuple(array.tolist())))
     return tuple(resolved)
+
+
+def _parameters(state: dict[str, Any]) -> str:
+    """The variable that holds the parameters: `x`, or the first one (JAX itself sorts the keys of a dict)."""
+    return "x" if "x" in state else next(iter(state))
 
 
 def _label(name: str, index: tuple[int, ...]) -> str:

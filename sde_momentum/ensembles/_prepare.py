@@ -7,6 +7,7 @@ from typing import Any
 import diffrax as dfx
 import jax
 import jax.numpy as jnp
+import jaxlib
 import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import PyTree
@@ -22,8 +23,11 @@ from sde_momentum.ensembles._observables import (
     resolve_observables,
 )
 from sde_momentum.ensembles._run import Clock, Run
+from sde_momentum.ensembles._sde_block import substeps
 from sde_momentum.ensembles._start import check_step, is_chain, start_state
-from sde_momentum.solvers import Seed
+from sde_momentum.solvers import AbstractIncrements, Seed
+
+_MAX_STEPS_FLOAT32 = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Question:
     seed: Seed
     dt: float | None
     solver: dfx.AbstractSolver | None
+    increments: AbstractIncrements | None
     saves: int | Sequence[float] | None
     observables: Mapping[str, Observable] | None
     histograms: Mapping[str, Sequence[float]] | None
@@ -68,7 +73,7 @@ class Job:
         """The configuration and whatever else decides the bits of the result."""
         run = self.run
         parts = {"process": run.process, "start": run.start, "observables": run.observables, "solver": run.solver}
-        machine = {"jax": jax.__version__, "jaxlib": jax.lib.__version__, "backend": jax.default_backend()}
+        machine = {"jax": jax.__version__, "jaxlib": jaxlib.__version__, "backend": jax.default_backend()}
         device = {"device": jax.local_devices()[0].device_kind, "moment_dtype": str(jnp.result_type(float))}
         prints = {f"{name}_fingerprint": fingerprint(part) for name, part in parts.items()}
         return self.configuration | prints | machine | device
@@ -82,6 +87,7 @@ def prepare(process: Any, x0: PyTree[Any], question: Question) -> Job:
     process, start = start_state(process, x0, question.dtype)
     check_step(process, start)
     solver = None if chain else question.solver or dfx.Euler()
+    _check_solver(solver, grid, jax.tree.leaves(start)[0].dtype)
     functions = default_observables(process, start) if question.observables is None else question.observables
     observables = resolve_observables(functions, start)
     components = sum(observables.sizes)
@@ -93,7 +99,7 @@ def prepare(process: Any, x0: PyTree[Any], question: Question) -> Job:
     noise_dim = getattr(process.draw, "size", 0) if chain else process.noise_dim
     block_size = choose_block_size(question.block_size, question.replica_block, num_paths, start, int(noise_dim))
     dtype = jax.tree.leaves(start)[0].dtype
-    clock = Clock(jnp.asarray(grid.dt, dtype), jnp.array(grid.save_steps, jnp.int32), grid.save_steps[0] == 0)
+    clock = Clock(grid.times[-1], jnp.array(grid.save_steps, jnp.int32), grid.save_steps[0] == 0)
     seed = seed_array(question.seed)
     run = Run(
         process=process,
@@ -104,6 +110,7 @@ def prepare(process: Any, x0: PyTree[Any], question: Question) -> Job:
         observables=observables,
         plan=plan,
         solver=solver,
+        increments=question.increments,
         block_size=block_size,
         replica_block=question.replica_block,
     )
@@ -112,13 +119,28 @@ def prepare(process: Any, x0: PyTree[Any], question: Question) -> Job:
 
 def _grid(process: Any, question: Question, chain: bool) -> TimeGrid:
     if chain:
-        if question.dt is not None or question.solver is not None:
-            raise ValueError("dt and solver are for an SDE; a chain steps by its own step_time")
+        if any(given is not None for given in (question.dt, question.solver, question.increments)):
+            raise ValueError("dt, solver and increments are for an SDE; a chain has its own step_time and draw")
         return time_grid(question.t1, process.step_time, question.saves, "step_time")
     dt = question.dt if question.dt is not None else getattr(process, "step_time", None)
     if dt is None:
         raise ValueError("dt is missing: an SDE needs a step, for instance the learning rate or a fraction of it")
     return time_grid(question.t1, dt, question.saves)
+
+
+def _check_solver(solver: Any, grid: TimeGrid, dtype: np.dtype) -> None:
+    """Refuse what the grid of an SDE cannot do."""
+    if solver is None:
+        return
+    if not isinstance(solver, dfx.AbstractItoSolver):
+        raise ValueError(f"solver must be a diffrax solver for Itô equations, got {solver!r}")
+    stride = substeps(solver)
+    if any(step % stride for step in grid.save_steps):
+        raise ValueError(f"solver takes {stride} steps at a time: saves and t1 must be multiples of {stride} dt")
+    if dtype == np.float32 and grid.steps > _MAX_STEPS_FLOAT32:
+        raise ValueError(
+            f"{grid.steps} steps cannot be told apart in float32 (at most {_MAX_STEPS_FLOAT32}); pass dtype=float64"
+        )
 
 
 def _configuration(run: Run, grid: TimeGrid, num_paths: int, dtype: str) -> dict[str, Any]:
@@ -132,6 +154,7 @@ def _configuration(run: Run, grid: TimeGrid, num_paths: int, dtype: str) -> dict
         "num_paths": num_paths,
         "seed": (high << 32) | low,
         "solver": None if run.solver is None else repr(run.solver),
+        "increments": None if run.increments is None else repr(run.increments),
         "observables": list(run.observables.names),
         "histograms": {name: list(edges) for name, _, _, edges in run.plan.histograms},
         "covariance": run.plan.covariance,

@@ -4,28 +4,29 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PyTree, UInt32
+from jaxtyping import Array, Bool, Int, PyTree, UInt32
 
 from sde_momentum.ensembles._batching import finite_paths
 from sde_momentum.ensembles._block_moments import MomentPlan, Statistics, block_moments
 from sde_momentum.ensembles._observables import Observables
+from sde_momentum.solvers import AbstractIncrements
 
 
 class Clock(eqx.Module):
-    """The grid of steps as numbers of the compiled program: another step size needs no new compilation.
+    """The grid of steps. Their number is a number of the compiled program: another step size needs no new compilation.
 
     Attributes:
-        dt: Time per step, in the dtype of the state.
-        save_steps: Steps after which moments are saved, ascending; the run ends with the last.
+        t1: Time of the last save, where the run ends.
+        save_steps: Steps after which moments are saved, ascending; the last is the number of steps.
         save_start: Whether the first of them is the start itself.
     """
 
-    dt: Float[Array, ""]
+    t1: float = eqx.field(static=True)
     save_steps: Int[Array, " saves"]
     save_start: bool = eqx.field(static=True)
 
-    def stop_after(self, steps: int) -> "Clock":
-        """The same program cut short, for measuring what a step costs."""
+    def in_steps(self, steps: int) -> "Clock":
+        """The same program in fewer steps, for measuring what a step costs; its results mean nothing."""
         return eqx.tree_at(lambda clock: clock.save_steps, self, jnp.minimum(self.save_steps, steps))
 
 
@@ -41,6 +42,7 @@ class Run(eqx.Module):
         observables: What is measured.
         plan: What is accumulated.
         solver: A diffrax solver, or `None` for a chain.
+        increments: Law of the noise increments of an SDE; `None` is Gaussian.
         block_size: Paths of one block, the unit of work; part of the configuration since moments are folded over them.
         replica_block: Replicas computed at a time inside a step.
     """
@@ -53,6 +55,7 @@ class Run(eqx.Module):
     observables: Observables
     plan: MomentPlan
     solver: Any
+    increments: AbstractIncrements | None
     block_size: int = eqx.field(static=True)
     replica_block: int | None = eqx.field(static=True)
 

@@ -7,11 +7,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree, UInt32
 
-from sde_momentum.ensembles._batched_terms import FusedTerm, separate_terms
+from sde_momentum.ensembles._batched_terms import batched_terms
 from sde_momentum.ensembles._batching import broadcast_state
 from sde_momentum.ensembles._block_moments import Statistics
 from sde_momentum.ensembles._run import Run
-from sde_momentum.solvers import CounterPath
+from sde_momentum.ensembles._uniform_steps import UniformSteps
+from sde_momentum.solvers import CounterPath, MacroEuler
+
+
+def substeps(solver: Any) -> int:
+    """Grid steps in one step of a solver."""
+    return solver.substeps if isinstance(solver, MacroEuler) else 1
 
 
 def sde_block(run: Run, first: UInt32[Array, ""]) -> Statistics:
@@ -28,22 +34,23 @@ def sde_block(run: Run, first: UInt32[Array, ""]) -> Statistics:
     """
     path_index = run.path_index(first)
     start = broadcast_state(run.start, run.block_size)
-    clock, dtype = run.clock, jax.tree.leaves(start)[0].dtype
-    steps = clock.save_steps[-1]
-    t1 = clock.dt * steps.astype(dtype)
-    noise = CounterPath(0.0, t1, clock.dt, run.seed, path_index, run.process.noise_dim, dtype=dtype)
+    # The end is a constant of the program and the number of steps is not: diffrax computes with the end at length, and
+    # that takes long to compile unless it is known.
+    t1 = jnp.asarray(run.clock.t1, jax.tree.leaves(start)[0].dtype)
+    steps = run.clock.save_steps[-1]
 
     def moments(t: Array, y: PyTree[Array], args: Any) -> Statistics:
         return run.measure(y, path_index)
 
     solution = dfx.diffeqsolve(
-        terms(run, noise),
+        batched_terms(run.process, run.solver, _noise(run, path_index, t1), run.replica_block),
         run.solver,
-        jnp.zeros((), dtype),
+        jnp.zeros_like(t1),
         t1,
-        _first_step(t1, steps),
+        None,
         start,
-        saveat=_saveat(run, t1, moments),
+        saveat=_saveat(run, UniformSteps(t1, steps), moments),
+        stepsize_controller=UniformSteps(t1, steps // substeps(run.solver)),
         # Nothing is differentiated here, and this is the adjoint whose loop is a plain one.
         adjoint=dfx.ForwardMode(),
         max_steps=None,
@@ -52,23 +59,15 @@ def sde_block(run: Run, first: UInt32[Array, ""]) -> Statistics:
     return solution.ys
 
 
-def terms(run: Run, noise: CounterPath) -> dfx.AbstractTerm:
-    """The terms that the solver of the run takes: one where it can do with one."""
-    if type(run.solver) is dfx.Euler:
-        return FusedTerm(run.process, noise, run.clock.dt, run.replica_block)
-    return separate_terms(run.process, noise, run.replica_block)
+def _noise(run: Run, path_index: UInt32[Array, " paths"], t1: Array) -> CounterPath:
+    """The block's noise; a scalar one has no component axis where consecutive steps can then share their hashes."""
+    size = None if run.process.noise_dim == 1 and isinstance(run.solver, MacroEuler) else run.process.noise_dim
+    dt = t1 / run.clock.save_steps[-1].astype(t1.dtype)
+    law = {"dtype": t1.dtype, "increments": run.increments}
+    return CounterPath(0.0, run.clock.t1, dt, run.seed, path_index, size, **law)
 
 
-def _first_step(t1: Array, steps: Array) -> Array:
-    """A step that diffrax's controller, which counts ⌈t1 / dt⌉ steps, takes for the right number of them.
-
-    It takes t1 / n for every other step; a few units in the last place keep rounding from adding a step.
-    """
-    return t1 / steps.astype(t1.dtype) * (1 + 4 * jnp.finfo(t1.dtype).eps)
-
-
-def _saveat(run: Run, t1: Array, moments: Any) -> dfx.SaveAt:
+def _saveat(run: Run, grid: UniformSteps, moments: Any) -> dfx.SaveAt:
     """Start and end apart, since only times between are found by comparing; these with the controller's arithmetic."""
     between = run.clock.save_steps[1 if run.clock.save_start else 0 : -1]
-    ts = t1 * (between.astype(t1.dtype) / run.clock.save_steps[-1].astype(t1.dtype)) if between.size else None
-    return dfx.SaveAt(t0=run.clock.save_start, ts=ts, t1=True, fn=moments)
+    return dfx.SaveAt(t0=run.clock.save_start, ts=grid.end(between) if between.size else None, t1=True, fn=moments)

@@ -19,7 +19,7 @@ from sde_momentum.ensembles._observables import Observable
 from sde_momentum.ensembles._prepare import Question, prepare
 from sde_momentum.ensembles._provenance import collect_provenance
 from sde_momentum.ensembles._workers import Workers
-from sde_momentum.solvers import Seed
+from sde_momentum.solvers import AbstractIncrements, Seed
 
 
 def simulate(
@@ -31,6 +31,7 @@ def simulate(
     seed: Seed,
     dt: float | None = None,
     solver: dfx.AbstractSolver | None = None,
+    increments: AbstractIncrements | None = None,
     saves: int | Sequence[float] | None = None,
     observables: Mapping[str, Observable] | None = None,
     histograms: Mapping[str, Sequence[float]] | None = None,
@@ -61,6 +62,7 @@ def simulate(
         seed: An integer in [0, 2⁶⁴) or a JAX key.
         dt: Step of the SDE, units of time. A chain has its own `step_time`.
         solver: A diffrax solver for Itô equations; Euler–Maruyama by default.
+        increments: Law of the noise increments of an SDE, Gaussian by default.
         saves: When moments are taken: `None` for t1 only, n for the times t1 j/n, or times on the grid of steps.
         observables: Name to function of one replica's state, with values real scalars or arrays. By default the
             parameters as a vector, and the loss where the process knows its problem.
@@ -120,6 +122,7 @@ def simulate(
         seed=seed,
         dt=dt,
         solver=solver,
+        increments=increments,
         saves=saves,
         observables=observables,
         histograms=histograms,

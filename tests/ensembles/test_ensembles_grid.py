@@ -23,14 +23,6 @@ def test_rounded_steps_are_whole_steps(dt):
     assert grid.dt == 1.0 / grid.steps
 
 
-def test_stride_is_found_only_for_equal_spacing():
-    """Equal spacing from the start has a stride; irregular times, and the start itself, have none."""
-    assert time_grid(1.0, 0.1, 5).stride == 2
-    assert time_grid(1.0, 0.1, [0.2, 0.4]).stride == 2
-    assert time_grid(1.0, 0.1, [0.0, 0.5, 1.0]).stride is None
-    assert time_grid(1.0, 0.1, [0.1, 0.5]).stride is None
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -46,6 +38,7 @@ def test_stride_is_found_only_for_equal_spacing():
         ((1.0, 0.1, [0.25]), r"saves holds 0.25.*nearest is 0.2"),
         ((1.0, 0.1, [1.1]), r"saves holds 1.1.*nearest is 1"),
         ((1.0, 0.1, [0.5, 0.2]), r"saves must be increasing"),
+        ((1.0, 0.1, [0.0]), r"saves must hold a time after the start"),
         ((1.0, 1e-10, None), r"step counter"),
     ],
 )
