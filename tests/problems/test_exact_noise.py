@@ -47,19 +47,18 @@ OUTCOMES = {
 
 
 @eqx.filter_jit
-def outcomes(problem, x, draws, noise_scale):
-    one = lambda draw: ravel_pytree(problem.stochastic_gradient(x, draw, noise_scale))[0]
+def outcomes(problem, x, draws):
+    one = lambda draw: ravel_pytree(problem.stochastic_gradient(x, draw))[0]
     return jax.vmap(one)(draws), ravel_pytree(problem.gradient(x))[0], problem.covariance(x)
 
 
-@pytest.mark.parametrize("noise_scale", [1.0, 2.5])
 @pytest.mark.parametrize("name", OUTCOMES)
-def test_mean_and_covariance_are_exact(name, noise_scale):
-    """E g = ∇L and Cov g = σ² Σ over all equally likely draws; 1/(n−1) for 1/n, or a lost 1/B, does not pass."""
+def test_mean_and_covariance_are_exact(name):
+    """E g = ∇L and Cov g = Σ over all equally likely draws; 1/(n−1) for 1/n, or a lost 1/B, does not pass."""
     problem, x, _ = row(name)
-    gradients, mean, covariance = (np.asarray(v) for v in outcomes(problem, x, OUTCOMES[name], noise_scale))
+    gradients, mean, covariance = (np.asarray(v) for v in outcomes(problem, x, OUTCOMES[name]))
     np.testing.assert_allclose(gradients.mean(axis=0), mean, atol=1e-12 * (1 + np.abs(mean).max()))
-    measured = np.cov(gradients.T, bias=True).reshape(covariance.shape) / noise_scale**2
+    measured = np.cov(gradients.T, bias=True).reshape(covariance.shape)
     scale = np.abs(covariance).max()
     np.testing.assert_allclose(measured, covariance, atol=1e-12 * scale)
     for wrong in (7 / 6, 2.0, 0.5):
@@ -89,7 +88,7 @@ def test_declared_third_cumulant_is_the_true_one():
     """Minibatch noise is skewed, label signs are not: `leading_cumulant` is 3 and 4 accordingly."""
     for name, skewed in (("minibatch", True), ("svag", True), ("label noise, all", False), ("parabola", False)):
         problem, x, _ = row(name)
-        gradients, mean, covariance = (np.asarray(v) for v in outcomes(problem, x, OUTCOMES[name], 1.0))
+        gradients, mean, covariance = (np.asarray(v) for v in outcomes(problem, x, OUTCOMES[name]))
         direction = np.linspace(1.0, 2.0, mean.size)
         skewness = third_moment(gradients, direction) / (direction @ covariance @ direction) ** 1.5
         assert (abs(skewness) > 1e-2) == skewed, name
@@ -100,6 +99,6 @@ def test_svag_reduces_skewness_as_its_coefficients_say():
     """κ₃(ĝ) = (r₊³ + r₋³) κ₃(g) with r₊³ + r₋³ = (3ℓ − 1)/2, so relative skewness falls like ℓ^{-1/2}."""
     inner, x, _ = row("minibatch")
     direction = np.linspace(1.0, 2.0, 4)
-    before = third_moment(np.asarray(outcomes(inner, x, OUTCOMES["minibatch"], 1.0)[0]), direction)
-    after = third_moment(np.asarray(outcomes(row("svag")[0], x, OUTCOMES["svag"], 1.0)[0]), direction)
+    before = third_moment(np.asarray(outcomes(inner, x, OUTCOMES["minibatch"])[0]), direction)
+    after = third_moment(np.asarray(outcomes(row("svag")[0], x, OUTCOMES["svag"])[0]), direction)
     np.testing.assert_allclose(after / before, (3 * 3 - 1) / 2, rtol=1e-10)

@@ -14,14 +14,11 @@ from sde_momentum import problems
 
 PATHS = 20_000
 CASES = {
-    "double well": lambda: row("double well"),
     "minibatch": lambda: row("minibatch"),
     "epochs": lambda: row("epochs"),
-    "label noise": lambda: row("label noise"),
     "svag": lambda: row("svag"),
     "skewed twin": lambda: _reshaped("least squares", problems.SkewedDraw),
-    "student twin": lambda: _reshaped("dense quadratic", problems.StudentDraw, degrees=9),
-    "gaussian twin": lambda: _reshaped("label noise", problems.NormalDraw),
+    "student twin": lambda: _reshaped("dense quadratic", problems.StudentDraw, degrees=9, dtype=jnp.float32),
 }
 
 

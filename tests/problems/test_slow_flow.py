@@ -36,7 +36,7 @@ def test_slow_drift_is_half_the_second_derivative_of_the_limit_map():
 def test_slow_drift_descends_the_trace_of_the_hessian():
     """du/dτ = −(c/4) P ∇ tr H with c from `noise_curvature_ratio` and tr H by automatic differentiation."""
     _, projector = katzenberger(PARABOLA, ON_MANIFOLD)
-    trace = lambda u: jnp.trace(jax.hessian(PARABOLA.loss)(u))
+    trace = jax.jit(lambda u: jnp.trace(jax.hessian(PARABOLA.loss)(u)))
     c = PARABOLA.noise_curvature_ratio
     np.testing.assert_allclose(c, DELTA**2)
     np.testing.assert_allclose(PARABOLA.hessian_trace(ON_MANIFOLD), trace(ON_MANIFOLD), rtol=1e-13)
@@ -74,15 +74,15 @@ def network(params, inputs):
     return inputs @ (params["u"] ** 2 - params["v"] ** 2)
 
 
-@pytest.mark.parametrize(("batch", "factor"), [(1, 0.5), (3, 0.5), (1, 1.0), (None, 0.5), (None, 1.0)])
+@pytest.mark.parametrize(("batch", "factor"), [(1, 0.5), (3, 1.0), (None, 0.5)])
 def test_noise_is_a_multiple_of_the_hessian_on_the_manifold(batch, factor):
     """Σ = c H where every residual vanishes, c = 2κδ²/B; the other loss normalization's c is rejected."""
     x = {"u": jnp.asarray(RNG.normal(size=3)), "v": jnp.asarray(RNG.normal(size=3))}
     inputs = INPUTS[:2]
     problem = problems.label_noise(network, inputs, network(x, inputs), DELTA, batch, loss_factor=factor)
     flat = lambda v: problem.loss({"u": v[:3], "v": v[3:]})
-    hessian = jax.hessian(flat)(jnp.concatenate([x["u"], x["v"]]))
-    covariance = problem.covariance(x)
+    hessian = jax.jit(jax.hessian(flat))(jnp.concatenate([x["u"], x["v"]]))
+    covariance = eqx.filter_jit(problem.covariance)(x)
     np.testing.assert_allclose(problem.noise_curvature_ratio, 2 * factor * DELTA**2 / (batch or 2))
     np.testing.assert_allclose(covariance, problem.noise_curvature_ratio * hessian, atol=1e-14)
     assert np.abs(covariance - 2 * problem.noise_curvature_ratio * hessian).max() > 0.1 * np.abs(covariance).max()
