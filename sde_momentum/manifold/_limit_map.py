@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from ._derivatives import Loss, hessian_vector_product
 from ._outcome import Outcome
-from ._point import ManifoldPoint, inspect_point, retract
+from ._point import ManifoldPoint, find_codimension, inspect_point, retract
 
 
 class LimitPoint(eqx.Module):
@@ -129,6 +129,7 @@ def _limit_map(loss, x0, tolerance, minimum_time, escape_radius, settings, polis
     assert solution.ys is not None
     assert solution.ts is not None
     end = solution.ys[-1]
+    codimension = find_codimension(loss, end, codimension)
     x = retract(loss, end, iterations=polish, codimension=codimension)
     displacement = jnp.linalg.norm(x - end)
     point = inspect_point(loss, jax.lax.stop_gradient(x), tolerance=tolerance, codimension=codimension)
@@ -158,8 +159,8 @@ def _flow(loss, x0, tolerance, minimum_time, escape_radius, settings) -> diffrax
 
     return diffrax.diffeqsolve(
         diffrax.ODETerm(lambda t, x, args: -jax.grad(loss)(x)),
-        t0=0.0,
-        t1=jnp.inf,
+        t0=jnp.zeros((), x0.dtype),
+        t1=jnp.asarray(jnp.inf, x0.dtype),
         y0=x0,
         event=diffrax.Event([rests, escapes, exhausts]),
         throw=False,

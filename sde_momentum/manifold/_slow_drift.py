@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Float
 from ._derivatives import Loss, third_derivative_columns
 from ._fluctuations import check_relaxation_rate, fluctuation_weights
 from ._normal_space import NormalSpace
-from ._point import newton_step
+from ._point import find_codimension, newton_step
 
 
 class SlowDrift(eqx.Module):
@@ -41,7 +41,7 @@ def slow_drift(
     x: Float[Array, " d"],
     *,
     relaxation_rate: ArrayLike = math.inf,
-    codimension: int | None = None,
+    codimension: int | Array | None = None,
 ) -> SlowDrift:
     """Drift ½ ∂²Φ[Σ] of the slow equation on the manifold of minimizers, on the clock τ = kη².
 
@@ -58,7 +58,7 @@ def slow_drift(
         x: (d,), a point of Γ; check it with `inspect_point`.
         relaxation_rate: λ = (1 − β)/η for momentum index 1; infinite (SGD, and index below 1) by default; zero for
             an index between 1 and 2.
-        codimension: number of normal directions, when known.
+        codimension: number of normal directions, when known; finding it costs five more Hessians.
 
     Returns:
         A `SlowDrift`; its `total` is the drift.
@@ -81,7 +81,7 @@ def slow_drift(
     sigma = covariance(x) if callable(covariance) else jnp.asarray(covariance)
     if sigma.shape != (x.size, x.size):
         raise ValueError(f"covariance has shape {sigma.shape}; at x of shape {x.shape} it must be {(x.size, x.size)}")
-    space = newton_step(loss, x, codimension)[1]
+    space = newton_step(loss, x, find_codimension(loss, x, codimension))[1]
     basis, normal = space.eigenvectors, space.normal
     noise = basis.T @ sigma @ basis
     spread = fluctuation_weights(space.eigenvalues, normal, relaxation_rate) * noise
@@ -102,7 +102,7 @@ def slow_drift(
 
 
 def slow_diffusion(
-    loss: Loss, factor: Float[Array, "d k"], x: Float[Array, " d"], *, codimension: int | None = None
+    loss: Loss, factor: Float[Array, "d k"], x: Float[Array, " d"], *, codimension: int | Array | None = None
 ) -> Float[Array, "d k"]:
     """Diffusion factor P S of the slow equation, for a noise factor S with Σ = S Sᵀ.
 
@@ -110,7 +110,7 @@ def slow_diffusion(
         loss: scalar function of a flat array (d,).
         factor: (d, k), S at x.
         x: (d,), a point of Γ.
-        codimension: number of normal directions, when known.
+        codimension: number of normal directions, when known; finding it costs five more Hessians.
 
     Returns:
         (d, k); unit parameter / √slow time.
@@ -121,5 +121,5 @@ def slow_diffusion(
         >>> slow_diffusion(lambda x: (x @ x - 1.0) ** 2, jnp.eye(2), jnp.array([1.0, 0.0])).tolist()
         [[0.0, 0.0], [0.0, 1.0]]
     """
-    space = newton_step(loss, x, codimension)[1]
+    space = newton_step(loss, x, find_codimension(loss, x, codimension))[1]
     return jax.vmap(space.tangent, in_axes=1, out_axes=1)(factor)

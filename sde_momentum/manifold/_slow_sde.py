@@ -14,7 +14,7 @@ from jaxtyping import Array, ArrayLike, Float, PyTree
 from ._flat import FlatProblem
 from ._limit_map import LimitPoint, limit_map
 from ._outcome import Outcome
-from ._point import inspect_point, newton_step, retract
+from ._point import find_codimension, inspect_point, newton_step, retract
 from ._slow_drift import slow_drift
 from ._slow_rule import check_single_buffer, effective_learning_rate, effective_number, momentum_relaxation
 
@@ -44,7 +44,7 @@ class SlowSDE(eqx.Module):
     schedule: Callable[[ArrayLike], ArrayLike] | None = None
     step_time: float | None = eqx.field(static=True, default=None)
     codimension: int | None = eqx.field(static=True, default=None)
-    retraction_steps: int = eqx.field(static=True, default=2)
+    retraction_steps: int = eqx.field(static=True, default=4)
 
     @property
     def noise_dim(self) -> int:
@@ -77,7 +77,7 @@ class SlowSDE(eqx.Module):
     def noise_product(self, t: ArrayLike, state: State, args: Any, w: Float[Array, " noise_dim"]) -> State:
         """λ_τ P S w."""
         flat, x = self._flat(state)
-        space = newton_step(flat.loss, x, self.codimension)[1]
+        space = newton_step(flat.loss, x, find_codimension(flat.loss, x, self.codimension))[1]
         return {"x": flat.unravel(self._rate(t) * space.tangent(flat.noise_product(x, w)))}
 
     def increment(self, t: ArrayLike, state: State, args: Any, dt: ArrayLike, dw: Float[Array, " noise_dim"]) -> State:
@@ -85,7 +85,7 @@ class SlowSDE(eqx.Module):
         flat, x = self._flat(state)
         drift, space = self._drift(t, flat, x)
         moved = x + drift * dt + self._rate(t) * space.tangent(flat.noise_product(x, dw))
-        moved = retract(flat.loss, moved, iterations=self.retraction_steps, codimension=self.codimension)
+        moved = retract(flat.loss, moved, iterations=self.retraction_steps, codimension=space.codimension)
         return {"x": flat.unravel(moved - x)}
 
     def retract(self, state: State) -> State:
@@ -99,7 +99,7 @@ class SlowSDE(eqx.Module):
         """What to watch along a path, for `diffrax.SaveAt(fn=...)`: loss, distance to Γ, tr H, gap, verdict."""
         flat, x = self._flat(state)
         point = inspect_point(flat.loss, x, codimension=self.codimension, probe=False)
-        return {
+        watched = {
             "loss": point.loss,
             "distance": point.distance,
             "trace": jnp.sum(point.space.eigenvalues),
@@ -107,6 +107,8 @@ class SlowSDE(eqx.Module):
             "codimension": point.space.codimension,
             "outcome": point.code,
         }
+        # One dtype: diffrax pads what it saves with infinities.
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf, x.dtype), watched)
 
     def terms(self, path: diffrax.AbstractPath) -> diffrax.MultiTerm:
         """Plain diffrax terms for one replica; solve them with `RetractedEuler(sde.retract)` to stay on Γ."""
@@ -141,7 +143,7 @@ def slow_sde(
     schedule: Callable[[ArrayLike], ArrayLike] | None = None,
     hyperparameters: Mapping[str, float] | None = None,
     codimension: int | None = None,
-    retraction_steps: int = 2,
+    retraction_steps: int = 4,
 ) -> SlowSDE:
     r"""The slow equation that SGD or a momentum method follows along the minimizers of a problem for O(1/η²) steps.
 
@@ -157,7 +159,8 @@ def slow_sde(
         relaxation_rate: λ, needed at momentum index 1 only.
         schedule: τ ↦ λ_τ, the learning rate at slow time τ as a multiple of η.
         hyperparameters: numbers for the rule's hyperparameters; fixes `step_time` = η².
-        codimension: number of normal directions, when known; otherwise found by the gap test at every point.
+        codimension: number of normal directions, when known; otherwise found at every point, which takes five more
+            Hessians a step.
         retraction_steps: Newton steps that return each increment to Γ.
 
     Returns:

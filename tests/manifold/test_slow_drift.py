@@ -89,6 +89,7 @@ def test_drift_is_half_the_second_derivative_of_the_limit_map(codimension):
         assert relative(drift.total - dropped, expected) > 1e-2
 
 
+@pytest.mark.slow
 def test_drift_agrees_with_finite_differences_of_the_default_limit_map():
     """Σ_k (Φ(x + h s_k) − 2Φ(x) + Φ(x − h s_k))/(2h²), extrapolated in h, equals the drift to 1e-6."""
     loss, factor = valley(2)
