@@ -8,15 +8,27 @@ from sde_momentum.compare._equivalence import Comparison as Comparison
 from sde_momentum.compare._equivalence import Outcome as Outcome
 from sde_momentum.compare._equivalence import compare_to_bound as compare_to_bound
 from sde_momentum.compare._equivalence import equivalence as equivalence
+from sde_momentum.compare._linearize import affine_chain as affine_chain
+from sde_momentum.compare._linearize import affine_sde as affine_sde
 from sde_momentum.compare._order_fit import OrderFit as OrderFit
 from sde_momentum.compare._order_fit import fit_order as fit_order
+from sde_momentum.compare._paired import CoupledLimit as CoupledLimit
+from sde_momentum.compare._paired import PairedChains as PairedChains
 from sde_momentum.compare._plan import SamplePlan as SamplePlan
 from sde_momentum.compare._plan import plan_samples as plan_samples
 from sde_momentum.compare._remainder import RemainderPrior as RemainderPrior
+from sde_momentum.compare._study import WeakError as WeakError
 from sde_momentum.compare._verdict import Verdict as Verdict
 from sde_momentum.compare._verdict import judge as judge
+from sde_momentum.compare._weak_error import weak_error as weak_error
 
 __all__ = [
+    "weak_error",
+    "WeakError",
+    "CoupledLimit",
+    "PairedChains",
+    "affine_chain",
+    "affine_sde",
     "fit_order",
     "OrderFit",
     "RemainderPrior",
