@@ -109,7 +109,7 @@ class Store:
 
 
 def _to_json(measurement: Measurement) -> dict[str, Any]:
-    number = lambda value: None if math.isnan(value) else repr(float(value))  # noqa: E731
+    number = lambda value: None if math.isnan(value) else repr(float(value))
     return {
         "label": measurement.label,
         "value": number(measurement.value),
@@ -120,7 +120,7 @@ def _to_json(measurement: Measurement) -> dict[str, Any]:
 
 
 def _from_json(record: dict[str, Any]) -> Measurement:
-    number = lambda text: math.nan if text is None else float(text)  # noqa: E731
+    number = lambda text: math.nan if text is None else float(text)
     low, high = (number(edge) for edge in record["interval"])
     return Measurement(
         record["label"], number(record["value"]), (low, high), record["expected"], Outcome[record["outcome"]]

@@ -1,0 +1,166 @@
+"""One class a command; its fields are the options. Heavy imports wait until a command runs."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+Positional = tyro.conf.Positional
+
+
+@dataclass
+class Derive:
+    """Derive the equation that an optimizer follows, or show why there is none."""
+
+    name: Positional[str]
+    """Optimizer, such as sgd, sgdm or heavy_ball."""
+    order: int = 1
+    """Weak order."""
+    regime: str = ""
+    """Noise scale and clock: small-noise or noise-dominated; the optimizer's default when left out."""
+    momentum_index: str = ""
+    """α in 1 − β = λ η^α of the noise-dominated regime, such as 0, 1/2 or 1."""
+    describes: Literal["x", "slow"] = "x"
+    """The law of the parameters, or of the slow variable of an elimination."""
+    format: Literal["text", "latex", "mathml", "json"] = "text"
+    """What to print."""
+
+    def run(self) -> None:
+        """Print the limit, or the obstruction."""
+        from sde_momentum.cli._lookup import find_regime, find_rule
+        from sde_momentum.symbolic import modified_equation, to_json, to_mathml
+
+        rule = find_rule(self.name)
+        regime = find_regime(rule, self.regime, self.momentum_index)
+        limit = modified_equation(rule, regime, order=self.order, describes=self.describes)
+        writers = {"text": str, "latex": lambda it: it._repr_latex_(), "mathml": to_mathml, "json": to_json}
+        print(writers[self.format](limit))
+
+
+@dataclass
+class Numbers:
+    """Numbers of the optimizer."""
+
+    momentum: float | None = None
+    """β (EMA form) or μ (heavy ball)."""
+    relaxation_rate: float | None = None
+    """λ in 1 − β = λ η^α."""
+
+    def given(self) -> dict[str, float]:
+        """The numbers that were given."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+@dataclass
+class Simulate:
+    """Run an optimizer, or its limit, in an ensemble and print moments of the loss and the parameters."""
+
+    name: Positional[str]
+    """Optimizer."""
+    problem: str = "double-well"
+    """double-well, quadratic, breast-cancer or digits."""
+    learning_rate: float = 0.05
+    """η."""
+    numbers: Annotated[Numbers, tyro.conf.arg(name="")] = field(default_factory=Numbers)
+    """Other hyperparameters."""
+    limit_order: int = 0
+    """0 runs the optimizer, 1 or 2 its limit of that order."""
+    t1: float = 1.0
+    """End, in units of the regime's clock."""
+    num_paths: int = 10_000
+    """Size of the ensemble."""
+    regime: str = ""
+    """As in derive."""
+    momentum_index: str = ""
+    """As in derive."""
+    batch_size: int = 16
+    """Examples a step, for problems with data."""
+    seed: int = 0
+    """Seed of all random numbers."""
+    output: Path | None = None
+    """netCDF file to write."""
+
+    def run(self) -> None:
+        """Simulate, print the last moments, and save."""
+        from sde_momentum.cli._experiments import run_simulation
+
+        run_simulation(self)
+
+
+@dataclass
+class Compare:
+    """Measure how far an optimizer and its limit are apart, over learning rates, and fit the order."""
+
+    name: Positional[str]
+    """Optimizer."""
+    problem: str = "double-well"
+    """double-well, quadratic, breast-cancer or digits."""
+    order: int = 1
+    """Order of the limit."""
+    learning_rates: tuple[float, ...] = (0.1, 0.05, 0.025, 0.0125)
+    """At least four, decreasing."""
+    numbers: Annotated[Numbers, tyro.conf.arg(name="")] = field(default_factory=Numbers)
+    """Other hyperparameters."""
+    t1: float = 1.0
+    """End, in units of the regime's clock."""
+    num_paths: int = 65_536
+    """Coupled paths for every learning rate, where sampling is needed."""
+    regime: str = ""
+    """As in derive."""
+    momentum_index: str = ""
+    """As in derive."""
+    batch_size: int = 16
+    """Examples a step, for problems with data."""
+    seed: int = 0
+    """Seed of all random numbers."""
+    output: Path | None = None
+    """netCDF file to write; a figure goes beside it."""
+
+    def run(self) -> None:
+        """Compare, print orders and verdict, and save."""
+        from sde_momentum.cli._experiments import run_comparison
+
+        run_comparison(self)
+
+
+@dataclass
+class Validate:
+    """Test the claims of the sources by experiment and write a report."""
+
+    claims: Positional[tuple[str, ...]] = ()
+    """Claims to test; all when none is named."""
+    output: Path = Path("results")
+    """Folder for report.html and the data."""
+    seed: int = 2024
+    """Seed of all random numbers."""
+    effort: float = 1.0
+    """Multiplies the numbers of samples."""
+    fresh: bool = False
+    """Run finished claims again."""
+    progress: bool = True
+    """Show bars while sampling."""
+
+    def run(self) -> None:
+        """Run the claims; one line each."""
+        from sde_momentum.cli._validation import run_validation
+
+        run_validation(self)
+
+
+@dataclass
+class Report:
+    """Write the report again from saved results, without running anything."""
+
+    output: Path = Path("results")
+    """Folder of an earlier `validate`."""
+    seed: int = 2024
+    """Seed of that run."""
+    effort: float = 1.0
+    """Effort of that run."""
+
+    def run(self) -> None:
+        """Rebuild report.html."""
+        from sde_momentum.cli._validation import run_report
+
+        run_report(self)

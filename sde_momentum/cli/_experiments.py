@@ -1,0 +1,93 @@
+"""What `simulate` and `compare` do."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sde_momentum.cli._lookup import find_regime, find_rule, nearest
+
+
+def find_problem(name: str, batch_size: int) -> tuple[Any, Any]:
+    """A problem by name, with its starting point."""
+    from sde_momentum import problems
+
+    makers = {
+        "double-well": problems.double_well,
+        "quadratic": lambda: problems.quadratic(np.diag([1.0, 0.25]), noise=0.5 * np.eye(2)),
+        "breast-cancer": lambda: problems.breast_cancer(batch_size=batch_size),
+        "digits": lambda: problems.digits_mlp(batch_size=batch_size),
+    }
+    if name not in makers:
+        raise nearest("problem", name, makers)
+    problem = makers[name]()
+    return problem, problem.initial(0)
+
+
+def run_simulation(options: Any) -> None:
+    """Simulate an optimizer or its limit, print the last moments, and save."""
+    from sde_momentum.dynamics import chain, sde
+    from sde_momentum.ensembles import simulate
+    from sde_momentum.symbolic import modified_equation
+
+    rule = find_rule(options.name)
+    regime = find_regime(rule, options.regime, options.momentum_index)
+    problem, x0 = find_problem(options.problem, options.batch_size)
+    numbers = {"learning_rate": options.learning_rate, **options.numbers.given()}
+    check_output(options.output)
+    if options.limit_order:
+        process = sde(modified_equation(rule, regime, order=options.limit_order), problem, **numbers)
+    else:
+        process = chain(rule, problem, regime=regime, **numbers)
+    result = simulate(process, x0, t1=options.t1, num_paths=options.num_paths, seed=options.seed)
+    last = result.isel(time=-1)
+    for label in result["observable"].values[-8:]:
+        at = last.sel(observable=label)
+        mean, error, variance = (float(at[name]) for name in ("mean", "standard_error", "variance"))
+        print(f"{label:>12}: mean {mean:.6g} ± {error:.2g}, standard deviation {variance**0.5:.6g}")
+    print(f"  at t = {options.t1:g}, {options.num_paths} paths; {result.attrs['status']}")
+    if options.output is not None:
+        result.to_netcdf(options.output, engine="h5netcdf")
+
+
+def run_comparison(options: Any) -> None:
+    """Measure the weak error over learning rates, print the verdict, and save."""
+    import jax
+
+    # Differences of nearly equal numbers: double precision throughout.
+    jax.config.update("jax_enable_x64", True)
+    from sde_momentum.compare import weak_error
+    from sde_momentum.symbolic import modified_equation
+
+    rule = find_rule(options.name)
+    regime = find_regime(rule, options.regime, options.momentum_index)
+    limit = modified_equation(rule, regime, order=options.order)
+    if not limit.exists:
+        raise ValueError(f"there is nothing to compare with: {limit}")
+    problem, x0 = find_problem(options.problem, options.batch_size)
+    check_output(options.output)
+    study = weak_error(
+        rule,
+        limit,
+        problem,
+        x0,
+        t1=options.t1,
+        learning_rates=options.learning_rates,
+        num_paths=options.num_paths,
+        seed=options.seed,
+        **options.numbers.given(),
+    )
+    print(study)
+    if options.output is not None:
+        study.dataset.to_netcdf(options.output, engine="h5netcdf")
+        study.plot().figure.savefig(options.output.with_suffix(".svg"))
+
+
+def check_output(path: Path | None) -> None:
+    """Find out that a file cannot be written before the work is done, not after."""
+    if path is None:
+        return
+    if not path.parent.is_dir():
+        raise FileNotFoundError(2, "no such folder for the output", str(path.parent))
+    with open(path, "ab"):
+        pass
