@@ -1,13 +1,9 @@
 """What a run will cost, measured on its own compiled program before it starts."""
 
 import dataclasses
-import time
 
-import equinox as eqx
-
-from sde_momentum.ensembles._run import Run
 from sde_momentum.ensembles._sde_block import substeps
-from sde_momentum.ensembles._workers import Workers, wait
+from sde_momentum.ensembles._workers import Workers
 
 _LONG_ENOUGH = 0.02
 
@@ -61,31 +57,23 @@ class Cost:
         raise ValueError(f"the run needs {self.line()}, but budget={budget:g} s; {remedy}")
 
 
-def measure_cost(run: Run, workers: Workers, paths: int, rounds: int, steps: int) -> Cost:
+def measure_cost(workers: Workers, paths: int, rounds: int, steps: int) -> Cost:
     """Time a few steps of the compiled program, more and more of them until the clock can tell.
 
     Args:
-        run: The run.
-        workers: The devices it will use.
+        workers: The devices, and the run.
         paths: Paths of the whole run.
         rounds: Rounds of blocks to compute.
         steps: Steps of a path.
     """
-    short = substeps(run.solver)
-    _time_steps(run, workers, short)  # compiles
-    fixed = elapsed = min(_time_steps(run, workers, short) for _ in range(2))
+    short = substeps(workers.run.solver)
+    workers.seconds(short)  # compiles
+    fixed = elapsed = min(workers.seconds(short) for _ in range(2))
     number = short
     while elapsed - fixed < _LONG_ENOUGH and number < steps:
         number = min(4 * number, steps)
-        elapsed = _time_steps(run, workers, number)
+        elapsed = workers.seconds(number)
     return Cost(paths, steps, rounds, fixed, max(elapsed - fixed, 0.0) / number)
-
-
-def _time_steps(run: Run, workers: Workers, steps: int) -> float:
-    short = eqx.tree_at(lambda whole: whole.clock, run, run.clock.in_steps(steps))
-    start = time.perf_counter()
-    wait(workers.submit(short, 0))
-    return time.perf_counter() - start
 
 
 def _duration(seconds: float) -> str:

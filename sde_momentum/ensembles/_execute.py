@@ -59,7 +59,7 @@ def _fold(job: Job, manner: Manner, writer: "_Writer", snapshot: Snapshot) -> Sn
     )
     try:
         with shown:
-            for moments in manner.workers.rounds(job.run, blocks):
+            for moments in manner.workers.rounds(blocks):
                 for block in moments:
                     snapshot = _add(snapshot, block)
                     shown.update(job.path_steps(range(snapshot.blocks - 1, snapshot.blocks)))
@@ -79,7 +79,7 @@ def _announce(job: Job, manner: Manner, blocks: range) -> None:
         return
     steps = job.grid.save_steps[-1]
     rounds = -(-len(blocks) // manner.workers.number)
-    cost = measure_cost(job.run, manner.workers, job.path_steps(blocks) // steps, rounds, steps)
+    cost = measure_cost(manner.workers, job.path_steps(blocks) // steps, rounds, steps)
     if manner.progress:
         tqdm.write(cost.line(), file=sys.stderr)
     if manner.budget is not None:

@@ -7,7 +7,6 @@ from typing import Any
 import diffrax as dfx
 import jax
 import jax.numpy as jnp
-import jaxlib
 import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import PyTree
@@ -22,6 +21,7 @@ from sde_momentum.ensembles._observables import (
     resolve_histograms,
     resolve_observables,
 )
+from sde_momentum.ensembles._provenance import package_version
 from sde_momentum.ensembles._run import Clock, Run
 from sde_momentum.ensembles._sde_block import substeps
 from sde_momentum.ensembles._start import check_step, is_chain, start_state
@@ -73,7 +73,7 @@ class Job:
         """The configuration and whatever else decides the bits of the result."""
         run = self.run
         parts = {"process": run.process, "start": run.start, "observables": run.observables, "solver": run.solver}
-        machine = {"jax": jax.__version__, "jaxlib": jaxlib.__version__, "backend": jax.default_backend()}
+        machine = {"jax": package_version("jax"), "jaxlib": package_version("jaxlib"), "backend": jax.default_backend()}
         device = {"device": jax.local_devices()[0].device_kind, "moment_dtype": str(jnp.result_type(float))}
         prints = {f"{name}_fingerprint": fingerprint(part) for name, part in parts.items()}
         return self.configuration | prints | machine | device

@@ -24,7 +24,7 @@ def collect_provenance(process: Any, configuration: Mapping[str, Any]) -> dict[s
     return {
         "process": describe(process),
         "configuration": dict(configuration),
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
+        "versions": {"python": platform.python_version()} | {name: package_version(name) for name in _PACKAGES},
         "platform": {"machine": platform.machine(), "backend": jax.default_backend(), "device": _device()},
         "git": _git_state(),
     }
@@ -36,7 +36,8 @@ def describe(process: Any) -> Any:
     return own() if callable(own) else eqx.tree_pformat(process)
 
 
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
+    """Version of an installed package."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:  # a source tree on the path, never installed

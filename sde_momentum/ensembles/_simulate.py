@@ -115,7 +115,7 @@ def simulate(
     References:
         J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC'11.
     """
-    workers = Workers(choose_devices(devices))
+    devices = choose_devices(devices)
     question = Question(
         t1=t1,
         num_paths=num_paths,
@@ -137,6 +137,6 @@ def simulate(
         raise ValueError(f"budget must be a positive number of seconds, got {budget!r}")
     job = prepare(process, x0, question)
     folder = None if checkpoint is None else CheckpointFolder(pathlib.Path(checkpoint), job.identity)
-    moments = execute(job, Manner(workers, chunk_size, progress, budget, folder))
+    moments = execute(job, Manner(Workers(job.run, devices), chunk_size, progress, budget, folder))
     provenance = collect_provenance(process, job.configuration)
     return to_dataset(moments, job.grid, job.run.observables, job.run.plan, provenance)

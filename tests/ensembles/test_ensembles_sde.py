@@ -152,7 +152,7 @@ def test_memory_does_not_grow_with_the_number_of_steps():
         nothing = dict.fromkeys(Question.__dataclass_fields__)
         chosen = {"t1": 1.0, "dt": 1 / steps, "num_paths": 4096, "seed": 1, "saves": 4, "drop_diverged": False}
         run = prepare(doubles.ornstein_uhlenbeck(), X0, Question(**(nothing | chosen))).run
-        compiled = jax.jit(lambda first: _workers.sde_block(run, first)).lower(jnp.uint32(0)).compile()
+        compiled = jax.jit(lambda first: _workers.one_block(run, first)).lower(jnp.uint32(0)).compile()
         return compiled.memory_analysis().temp_size_in_bytes
 
     few = needed(256)
