@@ -5,6 +5,8 @@ from ._fluctuations import normal_covariance as normal_covariance
 from ._kernel_drift import KernelDrift as KernelDrift
 from ._kernel_drift import kernel_slow_drift as kernel_slow_drift
 from ._kernel_drift import softmax_outputs as softmax_outputs
+from ._kernel_sde import KernelSlowSDE as KernelSlowSDE
+from ._kernel_sde import kernel_retract as kernel_retract
 from ._kernel_space import KernelSpace as KernelSpace
 from ._kernel_space import kernel_space as kernel_space
 from ._kernel_space import weighted_curvature as weighted_curvature
@@ -31,6 +33,7 @@ from ._slow_sde import slow_sde as slow_sde
 
 __all__ = [
     "KernelDrift",
+    "KernelSlowSDE",
     "KernelSpace",
     "LimitPoint",
     "ManifoldPoint",
@@ -43,6 +46,7 @@ __all__ = [
     "effective_learning_rate",
     "hutchinson_trace",
     "inspect_point",
+    "kernel_retract",
     "kernel_slow_drift",
     "kernel_space",
     "limit_map",

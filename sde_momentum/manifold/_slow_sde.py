@@ -8,7 +8,6 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import lineax as lx
 from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from ._flat import FlatProblem
@@ -17,11 +16,10 @@ from ._outcome import Outcome
 from ._point import find_codimension, inspect_point, newton_step, retract
 from ._slow_drift import slow_drift
 from ._slow_rule import check_single_buffer, effective_learning_rate, effective_number, momentum_relaxation
+from ._slow_terms import State, slow_terms
 
 if TYPE_CHECKING:
     from sde_momentum.symbolic import UpdateRule
-
-State = dict[str, PyTree[Array]]
 
 
 class SlowSDE(eqx.Module):
@@ -112,12 +110,7 @@ class SlowSDE(eqx.Module):
 
     def terms(self, path: diffrax.AbstractPath) -> diffrax.MultiTerm:
         """Plain diffrax terms for one replica; solve them with `RetractedEuler(sde.retract)` to stay on Γ."""
-
-        def factor(t, state, args):
-            shape = jax.ShapeDtypeStruct((self.noise_dim,), jnp.result_type(*jax.tree.leaves(state)))
-            return lx.FunctionLinearOperator(lambda w: self.noise_product(t, state, args, w), shape)
-
-        return diffrax.MultiTerm(diffrax.ODETerm(self.drift), diffrax.ControlTerm(factor, path))
+        return slow_terms(self, path)
 
     def _flat(self, state: State) -> tuple[FlatProblem, Float[Array, " d"]]:
         flat = FlatProblem(self.problem, state["x"])
