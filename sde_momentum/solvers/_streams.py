@@ -84,7 +84,7 @@ def as_word(value: ArrayLike, name: str) -> Array:
 def scalar_words(seed: Seed, path_index: ArrayLike, block: ArrayLike, kind: Kind, stream: int) -> Words4:
     """Four words of shape `(N,)` for a block of consecutive steps."""
     path = as_word(path_index, "path_index")
-    counter = (path, as_word(block, "step"), jnp.uint32(kind), as_word(int(stream), "stream"))
+    counter = (path, as_word(block, "step"), jnp.uint32(kind), as_word(stream, "stream"))
     return philox4x32(seed_words(seed), counter)
 
 
@@ -92,6 +92,6 @@ def vector_words(seed: Seed, path_index: ArrayLike, step: ArrayLike, blocks: int
     """Two words for each of `blocks` component blocks, each of shape `(blocks, N)`, or `(blocks,)` for one path."""
     path = as_word(path_index, "path_index")
     block = jnp.arange(blocks, dtype=jnp.uint32).reshape((blocks,) + (1,) * path.ndim)
-    counter = (block, jnp.uint32(kind), jnp.uint32(Kind.KEYS), as_word(int(stream), "stream"))
+    counter = (block, jnp.uint32(kind), jnp.uint32(Kind.KEYS), as_word(stream, "stream"))
     k0, k1, _, _ = philox4x32(seed_words(seed), counter)
     return threefry2x32((k0, k1), (path, as_word(step, "step")))

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
 from sde_momentum.solvers._counter_path import WeakIncrement
-from sde_momentum.solvers._ito_tableau import RI6, ItoTableau
+from sde_momentum.solvers._ito_tableau import DRI1, ItoTableau
 from sde_momentum.solvers._one_step import AbstractOneStep, Equation, add, combine
 
 
@@ -46,12 +46,12 @@ class WeakRK2(AbstractOneStep):
     the double integrals Î₍ₖ,ₗ₎ use one more sign for each component, which a `CounterPath` supplies.
 
     The columns bᵏ(y) come from the terms as products S(t, y) eₖ. A step takes 5 m columns (3 for m = 1), of which the
-    first m share one point, and 2 (RI6) or 3 (DRI1) drifts. The products are batched over k by `vmap`; a term that
+    first m share one point, and 3 (DRI1, the default) or 2 (RI6) drifts. The products are batched over k by `vmap`; a term that
     forms all of S to multiply by eₖ does m times the necessary work. With many components `SmallNoise` or
     `extrapolate` is the better choice.
 
     Args:
-        tableau: `RI6` or `DRI1`, or any table that satisfies the order conditions.
+        tableau: `DRI1` or `RI6`, or any table that satisfies the order conditions.
 
     Raises:
         TypeError: the noise is not a `CounterPath`.
@@ -70,7 +70,7 @@ class WeakRK2(AbstractOneStep):
         (2009), 1713–1738, (5.1).
     """
 
-    tableau: ItoTableau = eqx.field(default=RI6, static=True)
+    tableau: ItoTableau = eqx.field(default=DRI1, static=True)
 
     def order(self, terms):
         """Order for equations without noise, at least."""
