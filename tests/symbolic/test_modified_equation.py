@@ -230,7 +230,7 @@ def test_a_fast_variable_has_to_be_declared():
         m = momentum * m + (1 - momentum) * g
         return x - learning_rate * m, m
 
-    with pytest.raises(ValueError, match="`m` changes by O.* must be eliminated"):
+    with pytest.raises(ValueError, match=r"`m` changes by O.* must be eliminated"):
         modified_equation(undeclared)
 
 
