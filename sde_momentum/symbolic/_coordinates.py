@@ -1,0 +1,165 @@
+"""The second route: equations and their terms in coordinates, for checking the calculus of graphs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import sympy as sp
+
+from ._coordinates_generator import generator_and_start
+from ._coordinates_operator import CoordinateOperator, logarithm, truncated
+from ._coordinates_polynomial import NOWHERE, JetPolynomial
+from ._jets import Coordinate, JetRing
+from ._regime import Regime
+from ._rule import UpdateRule
+
+Index = tuple[Coordinate, ...]
+
+
+@dataclass(frozen=True)
+class CoordinateEquation:
+    r"""An Itô equation, written out component by component in jets of the loss and of the noise.
+
+    Args:
+        rule: the optimizer.
+        regime: the scaling.
+        order: weak order, counted as a `Limit` counts it.
+        dimension: number of components.
+        ring: the jets and the coefficient field.
+        drift: variable → components.
+        covariance: (variable, variable), in the order of the state → rows of components.
+        initial_shift: variable → components of the shift of the start.
+        obstruction: tuple of coordinates (variable, component), sorted → coefficient of those derivatives of f, at the
+            lowest power of η where three or more occur; empty when the equation has the order.
+        describes: `"x"` or `"slow"`.
+    """
+
+    rule: UpdateRule
+    regime: Regime
+    order: int
+    dimension: int
+    ring: JetRing
+    drift: Mapping[str, tuple[JetPolynomial, ...]]
+    covariance: Mapping[tuple[str, str], tuple[tuple[JetPolynomial, ...], ...]]
+    initial_shift: Mapping[str, tuple[JetPolynomial, ...]]
+    obstruction: Mapping[Index, JetPolynomial]
+    describes: str = "x"
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __post_init__(self):
+        for name in ("drift", "covariance", "initial_shift", "obstruction"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    @property
+    def exists(self) -> bool:
+        """Whether a diffusion of this order exists."""
+        return not self.obstruction
+
+
+def coordinate_equation(
+    rule: UpdateRule, regime: Regime | None = None, order: int = 1, dimension: int = 1, *, describes: str = "x"
+) -> CoordinateEquation:
+    r"""Derive the equation of a rule in coordinates, independently of `modified_equation`.
+
+    Without fast variables, the moments of one step are matched with the Itô–Taylor expansion of a diffusion. With fast
+    variables, the moments after k steps are summed in closed form from a start where those variables vanish, and the
+    equation is read off where the transients have died out.
+
+    Args:
+        rule: the optimizer; its update must be polynomial in the state and the gradient.
+        regime: scaling of noise, time and hyperparameters; the rule's default when omitted.
+        order: weak order p ≥ 1.
+        dimension: number of components; the cost grows steeply above 2.
+        describes: `"x"` for the law of the parameters, `"slow"` for the conserved combination with the fast variables.
+
+    Returns:
+        The equation, or its obstruction.
+
+    Raises:
+        ValueError: `order` or `dimension` is not positive, or the rule is not polynomial.
+
+    Example:
+        >>> from sde_momentum.optimizers import sgd
+        >>> coordinate_equation(sgd(), order=2).drift["x"]
+        (-L,1*L,11*learning_rate/2 - L,1,)
+
+    References:
+        Li, Tai, E (2019), section 3: matching moments of one step.
+    """
+    return equation_with(rule, regime or rule.default_regime(), order, dimension, describes, ())
+
+
+def equation_with(
+    rule: UpdateRule, regime: Regime, order: int, dimension: int, describes: str, extra: tuple[sp.Expr, ...]
+) -> CoordinateEquation:
+    """The equation in a ring that also holds what the expressions `extra` need."""
+    if order < 1 or dimension < 1:
+        raise ValueError(f"`order` and `dimension` must be positive integers, got {order} and {dimension}.")
+    below = order * regime.grade
+    read = lambda exponent: generator_and_start(rule, regime, exponent, dimension, describes, extra)
+    ring, generator, start = read(below)
+    second = _of_order(generator, 2)
+    if not second and regime.noise_exponent is not None:
+        # By convention the leading covariance belongs to every order.
+        ring, wider, start = read(below + regime.grade)
+        generator, second = truncated(wider, int(below * ring.root)), _leading(_of_order(wider, 2))
+    shift = logarithm(truncated(start, int(below * ring.root)), ring, int(below * ring.root)) if start else {}
+    return CoordinateEquation(
+        rule=rule,
+        regime=regime,
+        order=order,
+        dimension=dimension,
+        ring=ring,
+        drift=_vectors(ring, generator),
+        covariance=_matrices(ring, second),
+        initial_shift=_vectors(ring, shift),
+        obstruction=_lowest_high(ring, generator) or _lowest_high(ring, shift),
+        describes=describes,
+    )
+
+
+def _of_order(operator: CoordinateOperator, order: int) -> CoordinateOperator:
+    return {index: value for index, value in operator.items() if sum(index) == order}
+
+
+def _leading(operator: CoordinateOperator) -> CoordinateOperator:
+    """The lowest power of ε."""
+    lowest = min((value.lowest for value in operator.values()), default=NOWHERE)
+    kept = {index: value.at(lowest).raised(lowest) for index, value in operator.items()}
+    return {index: value for index, value in kept.items() if value}
+
+
+def _lowest_high(ring: JetRing, operator: CoordinateOperator) -> dict[Index, JetPolynomial]:
+    """The lowest coefficients of three or more derivatives."""
+    found = _leading({index: value for index, value in operator.items() if sum(index) > 2})
+    return {_coordinates(ring, index): value for index, value in found.items()}
+
+
+def _coordinates(ring: JetRing, index: tuple[int, ...]) -> Index:
+    return tuple(c for c, times in zip(ring.coordinates, index, strict=True) for _ in range(times))
+
+
+def _vectors(ring: JetRing, operator: CoordinateOperator) -> dict[str, tuple[JetPolynomial, ...]]:
+    """The first-order coefficients, by variable."""
+    found = {_coordinates(ring, index): value for index, value in _of_order(operator, 1).items()}
+    components = {v: tuple(found.get(((v, i),), ring.zero) for i in range(ring.dimension)) for v in ring.variables}
+    return {v: values for v, values in components.items() if any(values)}
+
+
+def _matrices(
+    ring: JetRing, operator: CoordinateOperator
+) -> dict[tuple[str, str], tuple[tuple[JetPolynomial, ...], ...]]:
+    """The A in ½ A_cc' ∂_c ∂_c', by pair of variables."""
+    found = {}
+    for index, value in operator.items():
+        left, right = _coordinates(ring, index)
+        found[left, right] = found[right, left] = value.scaled(2) if left == right else value
+    blocks = {}
+    for place, v in enumerate(ring.variables):
+        for w in ring.variables[place:]:
+            axes = range(ring.dimension)
+            rows = tuple(tuple(found.get(((v, i), (w, j)), ring.zero) for j in axes) for i in axes)
+            if any(map(any, rows)):
+                blocks[v, w] = rows
+    return blocks
