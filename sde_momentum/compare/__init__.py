@@ -18,6 +18,12 @@ from sde_momentum.compare._plan import SamplePlan as SamplePlan
 from sde_momentum.compare._plan import plan_samples as plan_samples
 from sde_momentum.compare._remainder import RemainderPrior as RemainderPrior
 from sde_momentum.compare._study import WeakError as WeakError
+from sde_momentum.compare._transition import Expectation as Expectation
+from sde_momentum.compare._transition import chain_expectation as chain_expectation
+from sde_momentum.compare._transition import sde_expectation as sde_expectation
+from sde_momentum.compare._transition_noise import NoiseLaw as NoiseLaw
+from sde_momentum.compare._transition_study import TransitionStudy as TransitionStudy
+from sde_momentum.compare._transition_study import transition_weak_error as transition_weak_error
 from sde_momentum.compare._verdict import Verdict as Verdict
 from sde_momentum.compare._verdict import judge as judge
 from sde_momentum.compare._weak_error import weak_error as weak_error
@@ -44,4 +50,10 @@ __all__ = [
     "AffineSDE",
     "schedule_moments",
     "Moments",
+    "transition_weak_error",
+    "TransitionStudy",
+    "chain_expectation",
+    "sde_expectation",
+    "Expectation",
+    "NoiseLaw",
 ]

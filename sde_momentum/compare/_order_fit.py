@@ -30,6 +30,7 @@ class OrderFit:
         leading_ratio: $|c_0|$ over its standard error at the fitted order.
         remainder_fraction: share of the error at the smallest step that is not the leading term.
         chi2: misfit, penalty of the remainders included.
+        prior_stretch: factor by which the remainders' prior was widened, one unless they alone make the misfit.
         degrees_of_freedom: of the misfit; the fit test is conservative, for the remainders are counted as noise.
         remainder_exponent: $r$.
         bias_fraction: largest ratio of a bound on the solver's bias to the measured error; zero when not given.
@@ -47,6 +48,7 @@ class OrderFit:
     leading_ratio: float
     remainder_fraction: float
     chi2: float
+    prior_stretch: float
     degrees_of_freedom: int
     remainder_exponent: float
     bias_fraction: float
@@ -70,8 +72,8 @@ class OrderFit:
 
     @property
     def fit_probability(self):
-        """Probability of a misfit at least this large if the model holds."""
-        return float(chi2.sf(self.chi2, self.degrees_of_freedom))
+        """Probability of a misfit at least this large if the model holds with its stretched prior."""
+        return float(chi2.sf(self.chi2 / self.prior_stretch**2, self.degrees_of_freedom))
 
     @property
     def verdict(self):
@@ -125,7 +127,8 @@ def fit_order(
     first biases the slope whenever a remainder is present, and its interval then covers the truth almost never.
 
     **Exact errors** have standard error zero. Then the interval expresses the truncation of the series alone: as many
-    remainder terms as there are learning rates are kept, each under the prior, and their spread is the uncertainty.
+    remainder terms as there are learning rates are kept, each under the prior, and their spread is the uncertainty;
+    remainders somewhat larger than the prior widen the interval (`prior_stretch`).
     Where a numerical residual of the errors is known, pass it as their standard error.
 
     Args:
@@ -190,6 +193,7 @@ def _fit_one(eta, errors, deviations, bound, correlation, prior, confidence, cla
         leading_ratio=0.0,
         remainder_fraction=np.nan,
         chi2=np.nan,
+        prior_stretch=1.0,
         degrees_of_freedom=len(eta) - 2,
         remainder_exponent=prior.exponent,
         bias_fraction=max(_ratio(b, abs(e)) if b > 0 else 0.0 for b, e in zip(bound, errors, strict=True)),
@@ -208,19 +212,33 @@ def _fit_one(eta, errors, deviations, bound, correlation, prior, confidence, cla
     result = replace(result, leading_ratio=abs(leading) / leading_error)
     if result.leading_ratio < MINIMUM_LEADING_RATIO:
         return result
+    remainders = profile.remainders(order, leading)
+    stretch = _prior_stretch(misfit, remainders, result.degrees_of_freedom)
     return replace(
         result,
         order=order,
-        interval=profile.interval(order, confidence),
-        coefficients=_coefficients(profile, prior, order, leading, eta[-1]),
+        interval=profile.interval(order, confidence, stretch**2),
+        prior_stretch=stretch,
+        coefficients=_coefficients(remainders, prior, order, leading, eta[-1]),
         remainder_fraction=abs(errors[-1] - leading) / abs(leading),
         chi2=misfit,
     )
 
 
-def _coefficients(profile, prior, order, leading, smallest):
+def _prior_stretch(misfit, remainders, degrees_of_freedom):
+    """How much wider the prior must be for the remainders found, at most √10; one where noise makes the misfit.
+
+    Exact errors see their remainders sharply, and the prior's scale is a guess: an observable whose leading
+    coefficient is accidentally small has remainders that are large beside it. Up to a factor of √10 that widens the
+    interval, as a Birge ratio does; beyond, the errors are not asymptotic.
+    """
+    if remainders @ remainders < misfit / 2:
+        return 1.0
+    return float(np.sqrt(np.clip(misfit / degrees_of_freedom, 1.0, 10.0)))
+
+
+def _coefficients(remainders, prior, order, leading, smallest):
     """From unit-variance remainders at the scale of the smallest step to the c_k of the docstring."""
-    remainders = profile.remainders(order, leading)
     power = np.arange(1, len(remainders) + 1)
     scale = np.where(power == 1, prior.first, prior.second) / prior.unit ** (power * prior.exponent)
     series = np.concatenate([[1.0], scale * remainders])

@@ -96,9 +96,9 @@ class OrderProfile:
                 return float(points[index])
             low, high = points[max(index - 1, 0)], points[min(index + 1, _ZOOM - 1)]
 
-    def interval(self, best, confidence):
-        """Smallest interval that holds every order whose misfit is within the χ² quantile of the best."""
-        level = self(best).misfit[0] + chi2.ppf(confidence, 1)
+    def interval(self, best, confidence, scale=1.0):
+        """Smallest interval that holds every order whose misfit is within the scaled χ² quantile of the best."""
+        level = self(best).misfit[0] + scale * chi2.ppf(confidence, 1)
         accepted = _GRID[self._grid_misfit <= level]
         low = self._edge(min([best, *accepted]), -1, level)
         high = self._edge(max([best, *accepted]), 1, level)

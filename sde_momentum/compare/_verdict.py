@@ -2,6 +2,9 @@
 
 from enum import Enum
 
+# Fraction of the grading's step within which two orders are the same one.
+SAME_ORDER = 0.05
+
 
 class Verdict(Enum):
     """The five things a study of an order can end with; each knows what it means and what to do next.
@@ -60,8 +63,8 @@ def judge(fit, claimed_order):
     The claim is an upper bound, $|e(\eta)| \le C\eta^p$ for **every** observable. A particular observable may converge
     faster (a symmetry may kill its leading term), so an interval above $p$ does not refute; an interval entirely
     below $p$ does. To confirm, the interval must reach $p$ *and* exclude the next lower order $p - r$ of the
-    grading: an interval wide enough to hold both confirms nothing. With confidence 95 % a true claim is refuted by one
-    observable in 2.5 % of studies; for a statement on several observables lower the level of each.
+    grading: an interval wide enough to hold both confirms nothing. With confidence 95 % a true claim
+    is refuted by one observable in at most 2.5 % of studies; for a statement on several lower the level of each.
 
     Args:
         fit: an `OrderFit`, or a sequence of them (one per observable; the worst verdict counts).
@@ -86,7 +89,7 @@ def judge(fit, claimed_order):
     if fit.obstacle is not None:
         return fit.obstacle
     low, high = fit.interval
-    if high < claimed_order:
+    if high < claimed_order - SAME_ORDER * fit.remainder_exponent:
         return Verdict.REFUTED
     if low > claimed_order - fit.remainder_exponent:
         return Verdict.CONFIRMED
