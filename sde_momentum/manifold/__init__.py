@@ -1,5 +1,7 @@
 """Long horizon: the manifold of minimizers, the limit of gradient flow, and the slow equation of SGD and SGDM on it."""
 
+from ._adam_sde import AdamSlowSDE as AdamSlowSDE
+from ._adam_sde import adam_slow_sde as adam_slow_sde
 from ._derivatives import contract_third_derivative as contract_third_derivative
 from ._fluctuations import normal_covariance as normal_covariance
 from ._kernel_drift import KernelDrift as KernelDrift
@@ -32,6 +34,7 @@ from ._slow_sde import SlowSDE as SlowSDE
 from ._slow_sde import slow_sde as slow_sde
 
 __all__ = [
+    "AdamSlowSDE",
     "KernelDrift",
     "KernelSlowSDE",
     "KernelSpace",
@@ -42,6 +45,7 @@ __all__ = [
     "RetractedEuler",
     "SlowDrift",
     "SlowSDE",
+    "adam_slow_sde",
     "contract_third_derivative",
     "effective_learning_rate",
     "hutchinson_trace",
