@@ -9,14 +9,14 @@ import sys
 
 # Room → the names it lends to the top level, in the order of the house.
 _PUBLIC: dict[str, tuple[str, ...]] = {
-    "symbolic": (),
+    "symbolic": ("Limit", "NoDiffusion", "Regime", "UpdateRule", "modified_equation", "update_rule"),
     "optimizers": (),
     "solvers": (),
     "problems": (),
-    "dynamics": (),
-    "manifold": (),
-    "ensembles": (),
-    "compare": (),
+    "dynamics": ("Chain", "SDE", "chain", "sde"),
+    "manifold": ("slow_sde",),
+    "ensembles": ("simulate",),
+    "compare": ("OrderFit", "Verdict", "WeakError", "fit_order", "weak_error"),
     "claims": (),
 }
 _ROOM_OF = {name: room for room, names in _PUBLIC.items() for name in names}

@@ -39,7 +39,7 @@ class Algebra:
             self.fields[variable] = State(variable)
 
     def cumulant(self, order: int) -> Tensor:
-        """The cumulant tensor of the gradient noise: Σ for 2, κ₃ for 3, κ₄ for 4 …"""
+        """The cumulant tensor of the gradient noise: Σ for 2, κ₃ for 3, κ₄ for 4."""
         if order not in self.cumulants:
             self.cumulants[order] = Tensor(f"kappa{order}", order, self.variables[0])
             self.fields[f"kappa{order}"] = self.cumulants[order]
@@ -83,8 +83,8 @@ class Algebra:
                     own = node.slots[0][0]
                     pieces.append((1, (*rest, derivative.node(own)), (own, label)))
                 continue
-            for piece in field.derivative(node, variable, label):
-                pieces.append((piece.coefficient, (*rest, *piece.nodes), piece.identify))
+            found = field.derivative(node, variable, label)
+            pieces += [(piece.coefficient, (*rest, *piece.nodes), piece.identify) for piece in found]
         return [(self.field.one if c == 1 else self.coefficient(c), nodes, identify) for c, nodes, identify in pieces]
 
     def apply_derivatives(

@@ -1,12 +1,12 @@
 r"""Elimination of fast variables: the slow operator, its lift, and the projection on the slow subspace.
 
-Let P be the one-step operator on functions of slow variables y and fast ones m. We look for E (acting on functions of y)
-and a lift U, polynomial in m, with
+Let P be the one-step operator on functions of slow variables y and fast ones m. We look for E (acting on functions of
+y) and a lift U, polynomial in m, with
 
 $$P U = U E, \qquad U = I + \text{(terms with m)},$$
 
-and for the projection Π with Π P = E Π and Π U = I. All three follow from one fact: on a monomial of degree n in m, P acts
-as multiplication by A^n plus lower degrees plus higher order, so I − P can be divided out from the top degree down.
+and for the projection Π with Π P = E Π and Π U = I. All three follow from one fact: on a monomial of degree n in m, P
+acts as multiplication by A^n plus lower degrees plus higher order, so I − P can be divided out from the top degree down.
 """
 
 from fractions import Fraction

@@ -1,25 +1,29 @@
 r"""The diffusion's factor: B with B Bᵀ = A to the order, in terms of a factor S of Σ.
 
 Written with S (Σ = S Sᵀ, one column a noise component) because that is what a matrix-free simulation has. The leading
-part is proportional to S; a correction M of the covariance is matched term by term, using
-$\partial\Sigma = \partial S\,S^\top + S\,\partial S^\top$.
+part is proportional to S, possibly scaled component by component; a correction M of the covariance is matched term by
+term, using $\partial\Sigma = \partial S\,S^\top + S\,\partial S^\top$.
 """
 
 from collections.abc import Mapping
 
 import sympy as sp
 
-from ._graph import FREE, Graph, Node, labels, relabel
+from ._graph import FREE, Graph, Node, canonical, labels, relabel
 from ._symbols import LEARNING_RATE
 from ._tensor_expression import TensorExpression
 
 FACTOR = "S"
-_SIGMA: Graph = (Node("Sigma", (FREE[::-1], ())),)
+_SIGMA = Node("Sigma", (FREE[::-1], ()))
+_COLUMN = Node(FACTOR, ((FREE[0],), (FREE[1],), ()))
+Covariance = Mapping[tuple[str, str], TensorExpression]
 
 
-def factor_of(
-    covariance: Mapping[tuple[str, str], TensorExpression], variables: tuple[str, ...]
-) -> dict[str, TensorExpression]:
+class NoFactor(Exception):
+    """The covariance is not of a form that a factor of Σ absorbs."""
+
+
+def factor_of(covariance: Covariance, variables: tuple[str, ...]) -> dict[str, TensorExpression]:
     """Find B, variable → vector expression with the noise column as second free index.
 
     Args:
@@ -30,37 +34,45 @@ def factor_of(
         The factor; empty when there is no noise.
 
     Raises:
-        NotImplementedError: the covariance is not of the form (multiple of Σ) + corrections that a factor absorbs.
+        NoFactor: the covariance is not (multiple of Σ, scaled by components) + corrections that a factor absorbs.
     """
     if not covariance:
         return {}
-    pivot = next((v for v in variables if _leading(covariance.get((v, v))) != 0), None)
+    pivot = next((v for v in variables if (v, v) in covariance), None)
     if pivot is None:
-        raise NotImplementedError("the leading covariance is not a multiple of Σ in any variable.")
-    root = _positive_root(_leading(covariance[pivot, pivot]))
-    leading = {v: _leading(covariance.get(_pair(covariance, v, pivot))) / root for v in variables}
-    factor = {v: TensorExpression.collect([(_column(), leading[v])]) for v in variables if leading[v] != 0}
+        raise NoFactor("no variable has a covariance of its own")
+    scale, root = _leading(covariance[pivot, pivot])
+    factor = {pivot: TensorExpression.collect([((*scale, _COLUMN), root)])}
     for variable in (pivot, *(v for v in variables if v != pivot)):
-        rest = covariance.get(_pair(covariance, variable, pivot), TensorExpression()) - _product(
-            leading[variable], leading[pivot]
-        )
-        correction = _absorbed(rest, symmetric=variable == pivot)
+        block = _block(covariance, variable, pivot)
+        known = _leading_block(scale, root) if variable == pivot else TensorExpression()
+        correction = _absorbed(block - known, symmetric=variable == pivot, scale=scale)
         if correction:
-            factor[variable] = factor.get(variable, TensorExpression()) + correction * (1 / leading[pivot])
+            factor[variable] = factor.get(variable, TensorExpression()) + correction * (1 / root)
     return factor
 
 
-def _pair(covariance, left: str, right: str) -> tuple[str, str]:
-    return (left, right) if (left, right) in covariance else (right, left)
+def _block(covariance: Covariance, left: str, right: str) -> TensorExpression:
+    """A_(left, right): component of `left` first."""
+    if (left, right) in covariance:
+        return covariance[left, right]
+    swapped = covariance.get((right, left), TensorExpression())
+    return TensorExpression.collect([(relabel(g, dict(zip(FREE, FREE[::-1], strict=True))), c) for g, c in swapped])
 
 
-def _leading(block: TensorExpression | None) -> sp.Expr:
-    """The coefficient of Σ at its lowest power of η; zero when Σ does not occur."""
-    coefficient = next((c for graph, c in block or () if graph == _SIGMA), sp.S.Zero)
-    return coefficient and sp.factor(
-        coefficient.expand().leadterm(LEARNING_RATE)[0]
-        * LEARNING_RATE ** (coefficient.expand().leadterm(LEARNING_RATE)[1])
-    )
+def _leading(block: TensorExpression) -> tuple[Graph, sp.Expr]:
+    """(φ, r) with φ_i φ_j r² Σ_ij the block's lowest power of η; φ is a product of componentwise nodes."""
+    candidates = []
+    for graph, coefficient in block:
+        rest = tuple(node for node in graph if node != _SIGMA)
+        left, right = (tuple(n for n in rest if set(labels((n,))) == {free}) for free in FREE)
+        if len(rest) == len(graph) - 1 == len(left) + len(right) and canonical(relabel(right, {-2: -1})) == left:
+            power = coefficient.expand().leadterm(LEARNING_RATE)
+            candidates.append((power[1], left, sp.factor(power[0] * LEARNING_RATE ** power[1])))
+    if not candidates:
+        raise NoFactor("its leading part is not a multiple of Σ")
+    _, scale, square = min(candidates, key=lambda found: found[0])
+    return scale, _positive_root(square)
 
 
 def _positive_root(square: sp.Expr) -> sp.Expr:
@@ -70,38 +82,48 @@ def _positive_root(square: sp.Expr) -> sp.Expr:
     return -root if sample.is_negative else root
 
 
-def _product(left: sp.Expr, right: sp.Expr) -> TensorExpression:
-    return TensorExpression.collect([(_SIGMA, left * right)])
+def _leading_block(scale: Graph, root: sp.Expr) -> TensorExpression:
+    """φ_i φ_j r² Σ_ij."""
+    mirrored = relabel(scale, {FREE[0]: FREE[1]})
+    return TensorExpression.collect([((*scale, *mirrored, _SIGMA), root**2)])
 
 
-def _column() -> Graph:
-    return (Node(FACTOR, ((FREE[0],), (FREE[1],), ())),)
-
-
-def _absorbed(matrix: TensorExpression, symmetric: bool) -> TensorExpression:
-    """The C with C Sᵀ (+ S Cᵀ when `symmetric`) = matrix."""
+def _absorbed(matrix: TensorExpression, *, symmetric: bool, scale: Graph) -> TensorExpression:
+    """The C with C (φS)ᵀ (+ its mirror image when `symmetric`) = matrix."""
     pairs = []
+    mirrored = relabel(scale, {FREE[0]: FREE[1]})
     for graph, coefficient in matrix:
-        position = next((p for p, node in enumerate(graph) if _right_factor(node)), None)
-        if position is not None:
-            # T_ik Σ_kj = (T S)_ia S_ja; in a symmetric block its mirror image T_jk Σ_ki is the other half.
-            pairs.append((_with_column(graph, position), coefficient))
-        elif not any(_mirror(node) for node in graph) or not symmetric:
-            found = _derivative_of_sigma(graph)
+        inner = _without(graph, mirrored)
+        position = None if inner is None else next((p for p, node in enumerate(inner) if _right_factor(node)), None)
+        if inner is not None and position is not None:
+            # T_ik Σ_kj φ_j = (T S)_ia (φS)_ja; in a symmetric block its mirror image is the other half.
+            pairs.append((_with_column(inner, position), coefficient))
+        elif symmetric and not scale and any(_left_factor(node) for node in graph):
+            continue
+        else:
+            found = None if scale else _derivative_of_sigma(graph)
             if found is None:
-                raise NotImplementedError("a covariance correction is not absorbed by a factor of Σ.")
+                raise NoFactor("a correction is not absorbed by a factor of Σ")
             pairs.append((found, coefficient))
-    if symmetric and not matrix:
-        return TensorExpression()
     return TensorExpression.collect(pairs)
 
 
+def _without(graph: Graph, nodes: Graph) -> Graph | None:
+    """The graph with `nodes` taken out, or None where one of them is missing."""
+    rest = list(graph)
+    for node in nodes:
+        if node not in rest:
+            return None
+        rest.remove(node)
+    return tuple(rest)
+
+
 def _right_factor(node: Node) -> bool:
-    return node.field == "Sigma" and not node.slots[1] and FREE[1] in node.slots[0] and FREE[0] not in node.slots[0]
+    return node.field == "Sigma" and not node.slots[1] and FREE[1] in node.slots[0] and node != _SIGMA
 
 
-def _mirror(node: Node) -> bool:
-    return node.field == "Sigma" and not node.slots[1] and FREE[0] in node.slots[0] and FREE[1] not in node.slots[0]
+def _left_factor(node: Node) -> bool:
+    return node.field == "Sigma" and not node.slots[1] and FREE[0] in node.slots[0] and node != _SIGMA
 
 
 def _with_column(graph: Graph, position: int) -> Graph:
@@ -116,5 +138,6 @@ def _derivative_of_sigma(graph: Graph) -> Graph | None:
         if node.field == "Sigma" and set(node.slots[0]) == set(FREE) and len(node.slots[1]) == 1:
             rest = (*graph[:position], *graph[position + 1 :])
             if not any(label < 0 for label in labels(rest)):
-                return (*relabel(rest, {}), Node(FACTOR, ((FREE[0],), (FREE[1],), node.slots[1])))
+                return (*rest, Node(FACTOR, ((FREE[0],), (FREE[1],), node.slots[1])))
     return None
+

@@ -32,7 +32,7 @@ class Limit:
         eliminated: fast variables that have no equation of their own.
         describes: `"x"` when the equation gives the law of the rule's own parameters, else the slow variable.
         slow_variable: the conserved combination used in the elimination, as text in the rule's symbols.
-        skewness_free: True when the statement needs a third cumulant that is small or zero.
+        factor_gap: why no factor was found, empty when there is one; such a limit can be printed, not integrated.
         sources: published statements it was compared with.
     """
 
@@ -46,6 +46,7 @@ class Limit:
     eliminated: tuple[str, ...] = ()
     describes: str = "x"
     slow_variable: sp.Expr | None = None
+    factor_gap: str = ""
     sources: tuple[Source, ...] = ()
 
     exists = True

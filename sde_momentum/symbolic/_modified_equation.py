@@ -8,7 +8,7 @@ import sympy as sp
 from ._algebra import Algebra, accumulate
 from ._elimination import Elimination, solve_left
 from ._extraction import covariance_of, drift_of, obstruction_of, order_of
-from ._factor import factor_of
+from ._factor import NoFactor, factor_of
 from ._graph import canonical
 from ._limit import Limit, NoDiffusion
 from ._one_step import OneStep
@@ -24,10 +24,10 @@ def modified_equation(
 ) -> Limit | NoDiffusion:
     r"""Derive the Itô equation that a rule follows to a given weak order, for every dimension and every loss and noise.
 
-    The one-step operator P of the rule is expanded in graphs, fast variables are eliminated, and the modified generator
-    $\mathcal L_h = h^{-1} \log P$ is read off: drift from its first derivatives, covariance from its second ones. A term
-    with three or more derivatives below the order is an obstruction: no diffusion on the same state space, from the same
-    start, has that order.
+    The one-step operator P of the rule is expanded in graphs, fast variables are eliminated, and the modified
+    generator $\mathcal L_h = h^{-1} \log P$ is read off: drift from its first derivatives, covariance from its second
+    ones. A term with three or more derivatives below the order is an obstruction: no diffusion on the same state
+    space, from the same start, has that order.
 
     Args:
         rule: the optimizer.
@@ -68,13 +68,18 @@ def _derive(rule: UpdateRule, regime: Regime, order: int, describes: str) -> Lim
     covariance = covariance_of(generator) or _leading_covariance(rule, regime, below, describes)
     eliminated = tuple(derivation.reduced.replacement)
     parameters = variable(rule.state[0])
+    try:
+        factor, gap = factor_of(covariance, tuple(v for v in rule.state if v not in eliminated)), ""
+    except NoFactor as error:
+        factor, gap = {}, str(error)
     return Limit(
         rule=rule,
         regime=regime,
         order=order,
         drift=drift_of(generator),
         covariance=covariance,
-        factor=factor_of(covariance, tuple(v for v in rule.state if v not in eliminated)),
+        factor=factor,
+        factor_gap=gap,
         initial_shift=drift_of(start.log()),
         eliminated=eliminated,
         describes=rule.state[0] if describes == "x" else "slow",

@@ -17,7 +17,7 @@ from ._expansion import Monomial, monomials
 from ._graph import FREE, Graph, Node, canonical, next_label, relabel, shift
 from ._operator import Operator
 from ._regime import Regime, power_of_learning_rate
-from ._symbols import GRADIENT, variable
+from ._symbols import GRADIENT, LEARNING_RATE, variable
 
 OUT = FREE[0]  # the free label of a vector fragment
 
@@ -54,10 +54,13 @@ class OneStep:
         self.algebra, self.regime, self.cutoff = algebra, regime, cutoff
         self._symbols = tuple(variable(v) for v in algebra.variables)
         self._cache: dict[tuple[Graph, Fraction], dict[Fraction, Combination]] = {}
+        self._gradient_exponent = Fraction(0)
         self.offset = self.fragments(gradient_offset)
         if any(fragment.exponent <= 0 for fragment in self.offset):
             raise ValueError("the point of the gradient does not approach x as the learning rate vanishes.")
-        gradient = self._gradient()
+        # Where the noise is large, g = η^e ĝ with ĝ = O(1): expansions in η are then expansions at fixed ĝ.
+        self._gradient_exponent = min(regime.noise_exponent or Fraction(0), Fraction(0))
+        gradient = [f._replace(exponent=f.exponent - self._gradient_exponent) for f in self._gradient()]
         self.displacement = {v: self.fragments(e, {GRADIENT: gradient}) for v, e in displacement.items()}
         self.replacement = {v: self.fragments(e, {GRADIENT: gradient}) for v, e in replacement.items()}
         for name, fragments in self.displacement.items():
@@ -82,10 +85,11 @@ class OneStep:
     def fragments(
         self, expression: sp.Expr, vectors: Mapping[sp.Symbol, list[Fragment]] = MappingProxyType({})
     ) -> list[Fragment]:
-        """Turn a componentwise expression into fragments; `vectors` says what a symbol other than a state stands for."""
+        """Turn a componentwise expression into fragments; `vectors` says what other symbols than the state stand for."""
+        power = sp.Rational(self._gradient_exponent.numerator, self._gradient_exponent.denominator)
+        scaled = sp.sympify(expression).subs(GRADIENT, LEARNING_RATE**power * GRADIENT)
         result: list[Fragment] = []
-        lowest = min((f.exponent for fragments in vectors.values() for f in fragments), default=Fraction(0))
-        for monomial in monomials(expression, self._symbols, self.cutoff - min(lowest, 0) * 4):
+        for monomial in monomials(scaled, self._symbols, self.cutoff):
             result.extend(self._product(monomial, vectors))
         return _collect(self.algebra, [f for f in result if f.exponent < self.cutoff])
 

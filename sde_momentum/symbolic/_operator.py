@@ -132,6 +132,6 @@ class Operator:
     def _require_small(self, function: str) -> None:
         if self and self.lowest <= 0:
             raise ValueError(
-                f"`{function}` needs an operator whose change vanishes with the small parameter, but a term of exponent "
-                f"{self.lowest} remains; a variable relaxes within O(1) steps and has to be eliminated (`fast=…`)."
+                f"`{function}` needs an operator whose change vanishes with the small parameter, but a term of "
+                f"exponent {self.lowest} remains; a variable relaxes within O(1) steps and has to be eliminated (`fast=…`)."
             )

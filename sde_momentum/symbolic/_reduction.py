@@ -1,4 +1,4 @@
-"""From a rule and a regime to slow variables: which variables are fast, and the combination of them with x that is slow."""
+"""From a rule and a regime to slow variables: which variables are fast, and which combination of them with x is slow."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -103,8 +103,8 @@ def _require_linear(rule: UpdateRule, fast: tuple[str, ...], update: dict[str, s
                 )
         if any(sp.diff(own, other) != 0 for other in symbols[fast.index(name) + 1 :]):
             raise ValueError(
-                f"rule `{rule.name}`: fast variables must be listed so that each depends on earlier ones only; `{name}` "
-                "depends on a later one."
+                f"rule `{rule.name}`: fast variables must be listed so that each depends on earlier ones only, but "
+                f"`{name}` depends on a later one."
             )
         del symbol
 
