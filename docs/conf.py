@@ -54,4 +54,4 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 
-bibtex_bibfiles = ["references.bib"]
+bibtex_bibfiles = ["../sde_momentum/references.bib"]  # the package reads it too, for `Limit.citation`

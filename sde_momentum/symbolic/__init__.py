@@ -5,9 +5,16 @@ from ._graph import Graph as Graph
 from ._graph import Label as Label
 from ._graph import Node as Node
 from ._graph import labels as graph_labels
+from ._json import from_json as from_json
+from ._json import to_json as to_json
+from ._latex import to_latex as to_latex
 from ._limit import Limit as Limit
 from ._limit import NoDiffusion as NoDiffusion
+from ._mathml import to_mathml as to_mathml
 from ._modified_equation import modified_equation as modified_equation
+from ._potential import GradientSplit as GradientSplit
+from ._potential import gradient_of as gradient_of
+from ._potential import split_gradient as split_gradient
 from ._regime import Regime as Regime
 from ._rule import Source as Source
 from ._rule import UpdateRule as UpdateRule
@@ -16,6 +23,8 @@ from ._symbols import LEARNING_RATE as LEARNING_RATE
 from ._symbols import MOMENTUM as MOMENTUM
 from ._symbols import hyperparameter as hyperparameter
 from ._tensor_expression import TensorExpression as TensorExpression
+from ._tensor_expression import loss_derivative as loss_derivative
+from ._tensor_expression import noise_covariance as noise_covariance
 
 __all__ = [
     "LEARNING_RATE",
@@ -32,4 +41,13 @@ __all__ = [
     "hyperparameter",
     "modified_equation",
     "update_rule",
+    "GradientSplit",
+    "from_json",
+    "gradient_of",
+    "loss_derivative",
+    "noise_covariance",
+    "split_gradient",
+    "to_json",
+    "to_latex",
+    "to_mathml",
 ]

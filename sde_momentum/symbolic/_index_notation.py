@@ -1,0 +1,53 @@
+"""Index notation, in which every graph can be written: ∂_ijL·Σ_jk·∂_kL."""
+
+import sympy as sp
+
+from ._coefficient_form import expression
+from ._fields import elementwise_expression
+from ._graph import Graph, Label, Node, labels
+from ._style import Style
+from ._symbols import variable
+
+LETTERS = "ijklnopqrstuvwabceh"  # without d, f, g and m, which mean something else
+
+
+def index_letters(graph: Graph, frees: tuple[Label, ...]) -> dict[Label, str]:
+    """Letters for the free indices, in the order given, then for the summed ones."""
+    ordered = [*frees, *sorted(set(labels(graph)) - set(frees))]
+    return {
+        label: LETTERS[rank] if rank < len(LETTERS) else f"{{i{rank - len(LETTERS) + 1}}}"
+        for rank, label in enumerate(ordered)
+    }
+
+
+def in_indices(style: Style, graph: Graph, frees: tuple[Label, ...]) -> str:
+    """Write a graph as a product of components; repeated indices are summed."""
+    letters = index_letters(graph, frees)
+    return style.component_sign.join(_component(style, node, letters) for node in graph)
+
+
+def _component(style: Style, node: Node, letters: dict[Label, str]) -> str:
+    groups = ["".join(sorted(letters[label] for label in group)) for group in node.slots]
+    if node.field == "L":
+        return style.partial(groups[0], style.loss)
+    if node.field == "S":
+        row, column, derivative = groups
+        return style.partial(derivative, style.indexed(style.noise_factor, row + column))
+    if node.field == "Sigma":
+        return style.partial(groups[1], style.indexed(style.noise_covariance, groups[0]))
+    if node.field.startswith("kappa"):
+        return style.partial(groups[1], style.indexed(style.cumulant(int(node.field[5:])), groups[0]))
+    if node.field == "delta":
+        return style.indexed(style.kronecker, groups[0])
+    function = elementwise_expression(node)
+    if function is not None:
+        return _elementwise(style, function, groups[0])
+    return style.indexed(style.state(node.field), "".join(groups))
+
+
+def _elementwise(style: Style, function: sp.Expr, index: str) -> str:
+    """The function's own formula, with the index on every state variable in it."""
+    states = {symbol for symbol in function.free_symbols if symbol == variable(symbol.name)}
+    component = function.xreplace({symbol: sp.Symbol(f"{symbol.name}@{index}") for symbol in states})
+    written = expression(style, component)
+    return written if component.is_Pow or component.is_Function else style.parenthesized(written)

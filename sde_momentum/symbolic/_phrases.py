@@ -1,0 +1,111 @@
+"""What is said about a tensor expression, in either style: gradients first, equal coefficients once."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import sympy as sp
+
+from ._coefficient_form import coefficient, signed_sum
+from ._graph import FREE, Graph, canonical, relabel
+from ._names import name_of
+from ._potential import gradient_of, split_gradient
+from ._style import Style
+from ._tensor_expression import TensorExpression
+
+
+class Piece(NamedTuple):
+    """Coefficient times a phrase, one summand of what is printed."""
+
+    coefficient: sp.Expr
+    phrase: str
+
+
+def tensor(style: Style, expression: TensorExpression, parameters: str = "x") -> str:
+    """Write a tensor expression of any rank."""
+    return total(style, pieces_of(style, expression, parameters))
+
+
+def pieces_of(style: Style, expression: TensorExpression, parameters: str = "x") -> list[Piece]:
+    """The summands of an expression: a gradient and its remainder, mirror pairs side by side, or plain terms."""
+    if expression.rank == 1:
+        return _vector_pieces(style, expression, parameters)
+    ordered = _mirrored(expression) if expression.rank == 2 else list(expression)
+    return [_piece(style, graph, c) for graph, c in ordered]
+
+
+def total(style: Style, pieces: list[Piece]) -> str:
+    """Add up pieces; those with the same coefficient share it."""
+    return signed_sum(_written(style, *group) for group in _grouped(pieces))
+
+
+def as_factor(style: Style, pieces: list[Piece], join: Callable[[str, str], str]) -> tuple[int, str]:
+    """The sum of pieces as one factor (sign, body): in parentheses when it has several terms.
+
+    Args:
+        style: text or LaTeX.
+        pieces: the summands; none gives an empty body.
+        join: puts a coefficient before a phrase.
+    """
+    if not pieces:
+        return 1, ""
+    groups = _grouped(pieces)
+    if len(groups) == 1:
+        return _written(style, *groups[0], join)
+    terms = [_written(style, *group) for group in groups]
+    sign = -1 if all(sign < 0 for sign, _ in terms) else 1
+    return sign, style.parenthesized(signed_sum((sign * own, body) for own, body in terms))
+
+
+def _piece(style: Style, graph: Graph, weight: sp.Expr) -> Piece:
+    *scalars, phrase = name_of(style, graph)
+    for scalar in reversed(scalars):
+        phrase = style.scaled(scalar, phrase)
+    return Piece(weight, phrase)
+
+
+def _vector_pieces(style: Style, expression: TensorExpression, parameters: str) -> list[Piece]:
+    split = split_gradient(expression, parameters)
+    pieces = [_piece(style, graph, c) for graph, c in split.remainder]
+    if not split.potential:
+        return pieces
+    slope = gradient_of(split.potential, parameters)
+    if len(slope.terms) == 1:  # H∇L says more than ½∇|∇L|²
+        return [_piece(style, graph, c) for graph, c in slope] + pieces
+    leading = split.potential.terms[0][1]
+    inside = [_piece(style, graph, sp.factor(c / leading)) for graph, c in split.potential]
+    compound = len(inside) > 1 or style.dot_sign in inside[0].phrase
+    return [Piece(leading, style.gradient(total(style, inside), compound)), *pieces]
+
+
+def _mirrored(expression: TensorExpression) -> list[tuple[Graph, sp.Expr]]:
+    """Each matrix graph followed by its transpose."""
+    pending, ordered = dict(expression), []
+    while pending:
+        graph = next(iter(pending))
+        mirror = canonical(relabel(graph, {FREE[0]: FREE[1], FREE[1]: FREE[0]}))
+        ordered += [(each, pending.pop(each)) for each in dict.fromkeys((graph, mirror)) if each in pending]
+    return ordered
+
+
+def _grouped(pieces: list[Piece]) -> list[tuple[sp.Expr, list[tuple[int, str]]]]:
+    """Neighbors and others with the same coefficient up to sign; numbers are not shared."""
+    groups: list[tuple[sp.Expr, list[tuple[int, str]]]] = []
+    for weight, phrase in pieces:
+        sign = next((s for shared, _ in groups for s in (1, -1) if _shares(shared, s * weight)), 0)
+        if sign:
+            next(terms for shared, terms in groups if _shares(shared, sign * weight)).append((sign, phrase))
+        else:
+            groups.append((weight, [(1, phrase)]))
+    return groups
+
+
+def _shares(shared: sp.Expr, weight: sp.Expr) -> bool:
+    return not shared.is_Rational and sp.factor(shared - weight) == 0
+
+
+def _written(
+    style: Style, weight: sp.Expr, terms: list[tuple[int, str]], join: Callable[[str, str], str] | None = None
+) -> tuple[int, str]:
+    sign, body = coefficient(style, weight)
+    phrase = terms[0][1] if len(terms) == 1 else style.parenthesized(signed_sum(terms))
+    return sign, (join or style.scaled)(body, phrase)

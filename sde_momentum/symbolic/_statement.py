@@ -1,0 +1,124 @@
+"""What a limit or an obstruction says, line by line, in either style."""
+
+import sympy as sp
+
+from ._coefficient_form import coefficient, expression, signed_sum
+from ._limit import Limit
+from ._phrases import as_factor, pieces_of
+from ._regime import Regime
+from ._style import Style
+from ._symbols import variable
+from ._tensor_expression import TensorExpression
+
+Line = tuple[str, str]
+
+
+def assumptions(style: Style, regime: Regime) -> list[str]:
+    """The regime's scalings as formulas."""
+    write = lambda value: expression(style, value)
+    time = style.scaled("k", write(regime.clock))
+    scalings = [f"{style.symbol(name)} = {write(value)}" for name, value in regime.scalings.items()]
+    states = [
+        f"{style.state(name)} = {style.scaled(write(scale), style.scaled_state(name))}"
+        for name, scale in regime.state_scales.items()
+    ]
+    small = [style.prose("small parameter ") + write(regime.small_parameter)]
+    cumulants = [
+        f"{style.cumulant(order)} = O{style.parenthesized(write(scale))}"
+        for order, scale in regime.cumulant_scales.items()
+    ]
+    return [
+        f"{style.noise_scale} = {write(regime.noise_scale)}",
+        f"t = {time}",
+        *scalings,
+        *states,
+        *(small if regime.small_parameter != regime.clock else []),
+        *cumulants,
+    ]
+
+
+def reading(style: Style, limit: Limit) -> list[str]:
+    """Which variable the equation is about, and which are gone."""
+    parameters = style.state(limit.rule.state[0])
+    if not limit.eliminated:
+        return [style.prose("describes ") + ", ".join(style.state(name) for name in limit.variables)]
+    gone = ", ".join(style.state(name) for name in limit.eliminated) + style.prose(" eliminated")
+    combination = _slow_variable(style, limit)
+    if limit.describes == "slow":
+        return [style.prose("describes the slow variable ") + f"{_slow_name(limit)} = {combination}", gone]
+    return [style.prose("describes ") + parameters, gone, style.prose("slow variable ") + combination]
+
+
+def equations(style: Style, limit: Limit) -> list[Line]:
+    """DX = … dt + … dW, one line a variable, as (left side, right side)."""
+    return [(style.differential("", _process(style, limit, v)), _right_side(style, limit, v)) for v in limit.variables]
+
+
+def start(style: Style, limit: Limit) -> list[Line]:
+    """X(0) = x₀ + …, for the variables whose start an elimination shifts."""
+    if not limit.eliminated:
+        return []
+    lines = []
+    for name in limit.variables:
+        initial = style.initial(name)
+        pieces = pieces_of(style, limit.initial_shift.get(name, TensorExpression()), limit.rule.state[0])
+        shift = [_evaluated(style, *piece, style.initial(limit.rule.state[0])) for piece in pieces]
+        lines.append((f"{_process(style, limit, name)}(0)", signed_sum([(1, initial), *shift])))
+    return lines
+
+
+def quiet_start(style: Style, limit: Limit) -> str:
+    """m₀ = 0: what the start assumes about eliminated variables."""
+    return ", ".join(f"{style.initial(name)} = 0" for name in limit.eliminated)
+
+
+def meaning(style: Style, formulas: str) -> list[str]:
+    """What the symbols that occur in `formulas` stand for, one definition each."""
+    covariance, root = style.noise_covariance, style.noise_factor
+    cumulants, operators = style.kappa in formulas, formulas.replace(r"\Delta", "")
+    found = []
+    if covariance in formulas or cumulants:
+        found.append(f"g = {style.gradient(style.loss)} + {style.noise_scale} {style.noise}")
+    if covariance in formulas:
+        square = f" = {root} {style.transposed(root)}" if root in formulas else ""
+        found.append(f"{covariance} = {style.function('Cov', style.noise)}{square}")
+    if cumulants:
+        found.append(f"{style.cumulant_n} = {style.prose('n-th cumulant of ')}{style.noise}")
+    if style.hessian in formulas:
+        found.append(f"{style.hessian} = {style.second_derivative}")
+    if "D" in operators:
+        found.append(f"D = {style.prose('derivative, applied to what stands in brackets')}")
+    return found
+
+
+def _slow_name(limit: Limit) -> str:
+    return "y" if "y" not in limit.rule.state else "slow"
+
+
+def _process(style: Style, limit: Limit, name: str) -> str:
+    if limit.describes == "slow" and name == limit.rule.state[0]:
+        return style.state(_slow_name(limit))
+    return style.state(name)
+
+
+def _slow_variable(style: Style, limit: Limit) -> str:
+    """X − ηβ/(1 − β) m, coefficient before variable."""
+    terms = [(1, style.state(limit.rule.state[0]))]
+    for name in limit.eliminated:
+        sign, body = coefficient(style, sp.diff(limit.slow_variable, variable(name)))
+        terms.append((sign, style.scaled(body, style.state(name))))
+    return signed_sum(terms)
+
+
+def _right_side(style: Style, limit: Limit, name: str) -> str:
+    drift, noise = (part.get(name, TensorExpression()) for part in (limit.drift, limit.factor))
+    slope = as_factor(style, pieces_of(style, drift, limit.rule.state[0]), style.scaled)
+    spread = as_factor(style, pieces_of(style, noise), style.beside)
+    parts = ((slope, "t"), (spread, "W"))
+    return signed_sum((sign, style.differential(body, process)) for (sign, body), process in parts if body)
+
+
+def _evaluated(style: Style, weight: sp.Expr, phrase: str, point: str) -> tuple[int, str]:
+    sign, body = coefficient(style, weight)
+    field = phrase if phrase == style.gradient(style.loss) else style.parenthesized(phrase)
+    return sign, style.scaled(body, f"{field}({point})")

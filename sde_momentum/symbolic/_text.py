@@ -1,0 +1,52 @@
+"""Limits, obstructions and expressions as text."""
+
+import sympy as sp
+
+from ._coefficient_form import expression
+from ._limit import ORDER_CONVENTION, Limit, NoDiffusion
+from ._obstruction_statement import obstruction_terms, refusal, remedy
+from ._phrases import tensor
+from ._regime import Regime
+from ._statement import assumptions, equations, meaning, quiet_start, reading, start
+from ._tensor_expression import TensorExpression
+from ._text_style import TEXT, TEXT_PROCESS
+
+
+def expression_text(value: sp.Expr) -> str:
+    """Write a coefficient, `η·β/(1 - β)`."""
+    return expression(TEXT, sp.sympify(value))
+
+
+def tensor_text(value: TensorExpression) -> str:
+    """Write a tensor expression, `-∇(L + 1/4·η·|∇L|²)`."""
+    return tensor(TEXT, value)
+
+
+def regime_text(regime: Regime) -> str:
+    """Write a regime, `small-noise: σ = 1, t = k·η`."""
+    return f"{regime.name}: {', '.join(assumptions(TEXT, regime))}"
+
+
+def limit_text(limit: Limit) -> str:
+    """Write a limit as a complete statement: assumptions, equations, start, meaning of the symbols, convention."""
+    header = f"{limit.rule.name}, order {limit.order}, {regime_text(limit.regime)}"
+    dynamics = [f"{left} = {right}" for left, right in equations(TEXT_PROCESS, limit)]
+    starts = [f"{left} = {right}      ({quiet_start(TEXT, limit)})" for left, right in start(TEXT_PROCESS, limit)]
+    if not limit.factor:
+        dynamics[-1] += "      (no noise)"
+    lines = [f"{header}  [{limit.calculus}; {'; '.join(reading(TEXT, limit))}]", *dynamics, *starts]
+    return "\n  ".join([*lines, *_notes("\n".join([*dynamics, *starts]))])
+
+
+def no_diffusion_text(verdict: NoDiffusion) -> str:
+    """Write that no diffusion of an order exists, the generator terms that forbid it, and what removes them."""
+    terms = obstruction_terms(TEXT, verdict.obstruction, verdict.rule.state[0])
+    header = f"{verdict.rule.name}, order {verdict.order}, {regime_text(verdict.regime)}"
+    lines = [header, refusal(TEXT, verdict), f"  {terms}", remedy(TEXT, verdict)]
+    return "\n  ".join([*lines, *_notes(terms)])
+
+
+def _notes(formulas: str) -> list[str]:
+    """What the symbols stand for, and what an order means."""
+    symbols = meaning(TEXT, formulas)
+    return [*([f"where {', '.join(symbols)}"] if symbols else []), ORDER_CONVENTION]
