@@ -4,10 +4,18 @@ from sde_momentum.compare._affine import Moments as Moments
 from sde_momentum.compare._affine_chain import AffineChain as AffineChain
 from sde_momentum.compare._affine_chain import schedule_moments as schedule_moments
 from sde_momentum.compare._affine_sde import AffineSDE as AffineSDE
+from sde_momentum.compare._distances import sliced_wasserstein as sliced_wasserstein
+from sde_momentum.compare._distances import wasserstein_1d as wasserstein_1d
+from sde_momentum.compare._distances_two_sample import TwoSampleTest as TwoSampleTest
+from sde_momentum.compare._distances_two_sample import energy_distance as energy_distance
+from sde_momentum.compare._distances_two_sample import kolmogorov_smirnov as kolmogorov_smirnov
+from sde_momentum.compare._distances_two_sample import mmd as mmd
 from sde_momentum.compare._equivalence import Comparison as Comparison
 from sde_momentum.compare._equivalence import Outcome as Outcome
 from sde_momentum.compare._equivalence import compare_to_bound as compare_to_bound
 from sde_momentum.compare._equivalence import equivalence as equivalence
+from sde_momentum.compare._exact_identities import IdentityResidual as IdentityResidual
+from sde_momentum.compare._exact_identities import fluctuation_dissipation as fluctuation_dissipation
 from sde_momentum.compare._linearize import affine_chain as affine_chain
 from sde_momentum.compare._linearize import affine_sde as affine_sde
 from sde_momentum.compare._order_fit import OrderFit as OrderFit
@@ -56,4 +64,12 @@ __all__ = [
     "sde_expectation",
     "Expectation",
     "NoiseLaw",
+    "wasserstein_1d",
+    "sliced_wasserstein",
+    "energy_distance",
+    "mmd",
+    "kolmogorov_smirnov",
+    "TwoSampleTest",
+    "fluctuation_dissipation",
+    "IdentityResidual",
 ]

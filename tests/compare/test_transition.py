@@ -181,7 +181,7 @@ def test_two_dimensional_equation():
 
 @pytest.mark.slow
 def test_orders_of_sgd_in_two_dimensions():
-    """SGD on a coupled quartic loss in two dimensions: order 1, and 2 with the correction; a study within 60 s of processor time."""
+    """SGD on a coupled quartic loss: order 1, and 2 with the correction; each study within 60 s of processor time."""
 
     def slope(z):
         x, y = z

@@ -1,0 +1,97 @@
+"""Distances between samples: transport along the line and along random directions."""
+
+import numpy as np
+from scipy.stats import wasserstein_distance
+
+
+def wasserstein_1d(first, second, *, exponent=1):
+    r"""Wasserstein distance of two samples on the line.
+
+    $$W_p^p = \int_0^1 |F^{-1}(u) - G^{-1}(u)|^p\,du,$$
+
+    exact for the empirical laws. Two samples of the same law are not at distance zero but at $O(n^{-1/2})$: compare
+    with the distance of two halves of one sample before reading anything into it.
+
+    Args:
+        first: shape `(n,)`.
+        second: shape `(m,)`, sizes may differ; unit of `first`.
+        exponent: $p \ge 1$.
+
+    Returns:
+        The distance, a float in the unit of the samples.
+
+    Raises:
+        ValueError: samples that are empty, not finite or not one-dimensional; an exponent below one.
+
+    Example:
+        >>> wasserstein_1d([0.0, 1.0], [2.0, 3.0]), wasserstein_1d([0.0, 0.0], [0.0, 2.0], exponent=2)
+        (2.0, 1.4142135623730951)
+
+    References:
+        Peyré and Cuturi, *Computational Optimal Transport* (2019), equation (2.37).
+    """
+    x, y = (_checked(sample, name, 1) for sample, name in ((first, "first"), (second, "second")))
+    if exponent < 1:
+        raise ValueError(f"exponent must be at least 1, got {exponent}")
+    if exponent == 1:
+        return float(wasserstein_distance(x, y))
+    return float(_transport_cost(np.sort(x), np.sort(y), exponent) ** (1 / exponent))
+
+
+def sliced_wasserstein(first, second, *, exponent=2, directions=128, seed=0):
+    r"""Sliced Wasserstein distance: the mean over random directions of the one-dimensional distances.
+
+    $$SW_p^p = \frac1D\sum_{d=1}^D W_p^p(\theta_d\cdot X,\ \theta_d\cdot Y),$$
+
+    with $\theta_d$ uniform on the sphere.
+
+    Args:
+        first: shape `(n, dimension)`.
+        second: shape `(m, dimension)`.
+        exponent: $p \ge 1$.
+        directions: number of directions.
+        seed: of the directions, which are the only random thing.
+
+    Returns:
+        The distance, a float in the unit of the samples.
+
+    Raises:
+        ValueError: samples of different dimension, and what `wasserstein_1d` refuses.
+
+    Example:
+        >>> x = np.random.default_rng(0).standard_normal((500, 3))
+        >>> round(sliced_wasserstein(x, x + [3.0, 0, 0]), 2)  # √(E (3θ₁)²) = √3, up to the directions
+        1.86
+
+    References:
+        Bonneel, Rabin, Peyré and Pfister, *Journal of Mathematical Imaging and Vision* 51 (2015).
+    """
+    x, y = (_checked(sample, name, 2) for sample, name in ((first, "first"), (second, "second")))
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(f"first and second must have the same dimension, got {x.shape[1]} and {y.shape[1]}")
+    if exponent < 1:
+        raise ValueError(f"exponent must be at least 1, got {exponent}")
+    theta = np.random.default_rng(seed).standard_normal((directions, x.shape[1]))
+    theta /= np.linalg.norm(theta, axis=1, keepdims=True)
+    costs = [_transport_cost(np.sort(x @ t), np.sort(y @ t), exponent) for t in theta]
+    return float(np.mean(costs) ** (1 / exponent))
+
+
+def _transport_cost(x, y, exponent):
+    """∫ |F⁻¹ − G⁻¹|^p of two sorted samples, on the common refinement of their steps."""
+    if len(x) == len(y):
+        return np.mean(np.abs(x - y) ** exponent)
+    levels = np.union1d(np.arange(1, len(x) + 1) / len(x), np.arange(1, len(y) + 1) / len(y))
+    middle = levels - np.diff(levels, prepend=0.0) / 2
+    difference = x[(middle * len(x)).astype(int)] - y[(middle * len(y)).astype(int)]
+    return np.diff(levels, prepend=0.0) @ np.abs(difference) ** exponent
+
+
+def _checked(sample, name, axes):
+    array = np.asarray(sample, dtype=float)
+    if array.ndim != axes or not array.size:
+        raise ValueError(f"{name} must be a sample with {axes} axes that is not empty, got shape {array.shape}")
+    if not np.all(np.isfinite(array)):
+        count = int((~np.isfinite(array)).sum())
+        raise ValueError(f"{name} holds {count} values that are not finite: count diverged paths before comparing laws")
+    return array
