@@ -15,7 +15,8 @@ from sde_momentum.solvers._seed import Seed, seed_words
 from sde_momentum.solvers._signs import sign_draw
 from sde_momentum.solvers._streams import Kind, Stream, as_word
 
-_UNROLLED = 16
+_UNROLLED = 4
+_LONGEST_RUN = 64
 
 
 class Substeps(eqx.Module):
@@ -117,30 +118,32 @@ class CounterPath(AbstractPath):
         self.law = GaussianIncrements() if increments is None else increments
         self.size, self.dtype, self.stream, self.stride = size, real_dtype(dtype), int(stream), int(stride)
 
-    def _draws(self, step: ArrayLike, count: int, aligned: bool) -> tuple[Array, ...]:
-        """Unit increments of `count` consecutive grid steps."""
-        address = (self.seed, self.path_index)
-        if self.size is None and aligned and self.law.alignment(count) > 1:
-            return self.law.run(*address, as_word(step, "step"), count, self.stream, self.dtype)
-        first = as_word(step, "step")
-        steps = (first + jnp.uint32(offset) for offset in range(count))
-        return tuple(self.law.draw(*address, k, self.size, self.stream, self.dtype) for k in steps)
+    def _shared(self, count: int) -> int:
+        """How many consecutive steps, from a multiple of that number on, share their random words in a run."""
+        return self.law.alignment(count) if self.size is None else 1
+
+    def _draws(self, step: Array, count: int) -> tuple[Array, ...]:
+        """Unit increments of `count` steps, drawn together from a multiple of `_shared(count)` on."""
+        address = (self.seed, self.path_index, step)
+        if count > 1:
+            return self.law.run(*address, count, self.stream, self.dtype)
+        return (self.law.draw(*address, self.size, self.stream, self.dtype),)
 
     def _sum(self, step: ArrayLike, count: int, aligned: bool = False) -> Array:
         """Increment over `count` grid steps, summed in their order whatever the unrolling."""
-        root = jnp.sqrt(jnp.asarray(self.dt)).astype(self.dtype)
-        whole, rest = divmod(count, _UNROLLED) if count > _UNROLLED else (0, count)
+        chunk = self._shared(count) if aligned else 1
         first = as_word(step, "step")
 
-        def add(chunk: Array, total: Array) -> Array:
-            return sum(self._draws(first + chunk * jnp.uint32(_UNROLLED), _UNROLLED, aligned), total)
+        def add(number: Array, total: Array) -> Array:
+            return sum(self._draws(first + number * jnp.uint32(chunk), chunk), total)
 
         total = jnp.zeros(self.shape, self.dtype)
-        if whole:
-            total = lax.fori_loop(jnp.uint32(0), jnp.uint32(whole), add, total)
-        if rest:
-            total = sum(self._draws(first + jnp.uint32(whole * _UNROLLED), rest, aligned), total)
-        return root * total
+        if count // chunk > _UNROLLED:
+            total = lax.fori_loop(jnp.uint32(0), jnp.uint32(count // chunk), add, total)
+        else:
+            for number in range(count // chunk):
+                total = add(jnp.uint32(number), total)
+        return jnp.sqrt(jnp.asarray(self.dt)).astype(self.dtype) * total
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -202,7 +205,7 @@ class CounterPath(AbstractPath):
         """
         check_size(count, "count")
         concrete = isinstance(step, (int, np.integer))
-        return self._sum(step, count, aligned=concrete and int(step) % _UNROLLED == 0)
+        return self._sum(step, count, aligned=concrete and int(step) % self._shared(count) == 0)
 
     def _step(self, t: ArrayLike) -> Array:
         step, off = grid_step(t, self.t0, self.t1, self.dt * self.stride)
@@ -216,14 +219,15 @@ class CounterPath(AbstractPath):
 
     def _substeps(self, start: Array, substeps: int) -> Substeps:
         count = substeps * self.stride
-        alignment = self.law.alignment(count) if self.size is None else 1
-        if alignment > 1 and count <= 4 * _UNROLLED:
-            draws = self._draws(refuse(start, start % alignment != 0, _NOT_ALIGNED), count, aligned=True)
+        shared = self._shared(count)
+        if shared > 1 and count <= _LONGEST_RUN:
+            start = refuse(start, start % shared != 0, _NOT_ALIGNED)
+            draws = self._draws(start, count)
             root = jnp.sqrt(jnp.asarray(self.dt)).astype(self.dtype)
             parts = (draws[i : i + self.stride] for i in range(0, count, self.stride))
             return Substeps(tuple(root * sum(part[1:], part[0]) for part in parts))
         firsts = (start + jnp.uint32(i * self.stride) for i in range(substeps))
-        return Substeps(tuple(self._sum(first, self.stride) for first in firsts))
+        return Substeps(tuple(self._sum(first, self.stride, aligned=True) for first in firsts))
 
     def evaluate(
         self,
@@ -257,9 +261,8 @@ class CounterPath(AbstractPath):
         start = self._start(t0, t1, substeps or 1)
         if substeps is not None:
             return self._substeps(start, substeps)
-        # Steps start at multiples of the stride, hence of what the law asks of a run of that length.
-        aligned = self.stride <= _UNROLLED or self.stride % self.law.alignment(_UNROLLED) == 0
-        value = self._sum(start, self.stride, aligned)
+        # A step starts at a multiple of the stride, hence of the number of steps that share words in a run so long.
+        value = self._sum(start, self.stride, aligned=True)
         if not weak:
             return value
         address = (self.seed, self.path_index, start, self.size, self.stream, self.dtype)

@@ -13,16 +13,30 @@ from sde_momentum.solvers._seed import Seed
 from sde_momentum.solvers._streams import Kind, Stream, as_word, vector_words
 from sde_momentum.solvers._threefry import threefry2x32
 
-_ROUNDS = 8
+_MIXING = 77.0
 
 
-def _feistel(key: Words2, value: Array, radices: tuple[int, int]) -> Array:
-    """A random permutation of [0, a b): rounds (left, right) → (right, left + F(right)) on value = left + a · right."""
+def _rounds(population: int) -> int:
+    """How many rounds bring the law of any four places within 1e-6 of uniform.
+
+    The total variation distance falls by about n^(1/4) a round. The constant is from exact computation, convolving the
+    law of the rounds on all tuples of up to seven places for n = 4, 6, 9, 12, 16.
+    """
+    return 2 * math.ceil(max(8.0, _MIXING / math.log(max(population, 2))) / 2)
+
+
+def _feistel(key: Words2, value: Array, radices: tuple[int, int], rounds: int) -> Array:
+    """A random permutation of left + a right in [0, a b): in turn left += F(right) mod a, right += F(left) mod b."""
     left_radix, right_radix = (jnp.uint32(r) for r in radices)
-    left, right = value % left_radix, value // left_radix
-    for number in range(0, _ROUNDS, 2):
-        left = (left + high_product(threefry2x32(key, (right, jnp.uint32(number)))[0], left_radix)) % left_radix
-        right = (right + high_product(threefry2x32(key, (left, jnp.uint32(number + 1)))[0], right_radix)) % right_radix
+
+    def two_rounds(number: Array, halves: tuple[Array, Array]) -> tuple[Array, Array]:
+        left, right = halves
+        left = (left + high_product(threefry2x32(key, (right, 2 * number))[0], left_radix)) % left_radix
+        right = (right + high_product(threefry2x32(key, (left, 2 * number + 1))[0], right_radix)) % right_radix
+        return left, right
+
+    halves = (value % left_radix, value // left_radix)
+    left, right = lax.fori_loop(jnp.uint32(0), jnp.uint32(rounds // 2), two_rounds, halves)
     return left + left_radix * right
 
 
@@ -30,11 +44,12 @@ def _permute(key: Words2, position: Array, population: int) -> Array:
     """A random permutation of [0, population), by walking along a cycle of a slightly larger one until it returns."""
     left = math.isqrt(population - 1) + 1
     radices = (left, -(-population // left))
-    value = _feistel(key, position, radices)
+    permute = lambda v: _feistel(key, v, radices, _rounds(population))
+    value = permute(position)
     if radices[0] * radices[1] == population:
         return value
     outside = lambda v: v >= jnp.uint32(population)
-    walk = lambda v: jnp.where(outside(v), _feistel(key, v, radices), v)
+    walk = lambda v: jnp.where(outside(v), permute(v), v)
     return lax.while_loop(lambda v: jnp.any(outside(v)), walk, value)
 
 
@@ -53,8 +68,9 @@ def shuffled_indices(
     last n mod size data points of an order are left out (`drop_last` of the usual data loaders). The order is never
     stored: place → index is a keyed permutation, evaluated where it is needed, so any step is reproduced by itself.
 
-    The permutation is an 8-round Feistel network over mixed radices a b ≥ n, a ≈ √n, with Threefry as its round
-    function, and cycle walking for the a b − n < a surplus values.
+    The permutation is a Feistel network over mixed radices a b ≥ n, a ≈ √n, with Threefry as its round function, and
+    cycle walking for the a b − n < a surplus values. Its rounds, 8 or more, bring the joint law of any four places of
+    an order within 1e-6 of uniform (total variation), which covers all that second and fourth moments can see.
 
     Args:
         seed: an integer in [0, 2**64), a JAX key, or its two words; see `seed_from_key`.

@@ -46,8 +46,8 @@ class WeakRK2(AbstractOneStep):
     the double integrals Î₍ₖ,ₗ₎ use one more sign for each component, which a `CounterPath` supplies.
 
     The columns bᵏ(y) come from the terms as products S(t, y) eₖ. A step takes 5 m columns (3 for m = 1), of which the
-    first m share one point, and 3 (DRI1, the default) or 2 (RI6) drifts. The products are batched over k by `vmap`; a term that
-    forms all of S to multiply by eₖ does m times the necessary work. With many components `SmallNoise` or
+    first m share one point, and 3 (DRI1, the default) or 2 (RI6) drifts. The products are batched over k by `vmap`; a
+    term that forms all of S to multiply by eₖ does m times the necessary work. With many components `SmallNoise` or
     `extrapolate` is the better choice.
 
     Args:

@@ -37,16 +37,26 @@ def test_an_increment_is_its_number_times_the_root_of_dt():
 @pytest.mark.parametrize("size", [None, 2])
 def test_sums_substeps_and_coarse_steps_are_one_path(law, size):
     """All ways to ask for W(t + 20 dt) − W(t) agree: sums, substeps, coarser paths, the value of the path."""
-    path = eqx.filter_jit(lambda: _path(size, law))()
-    single = jnp.stack([path.increment(k) for k in range(60)])
-    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-14)
-    close(path.increments(0, 40), single[:40].sum(0))
-    close(path.increments(jnp.uint32(7), 20), single[7:27].sum(0))
-    close(path.evaluate(2.5), single[:20].sum(0))
-    close(path.coarsen(20).evaluate(2.5, 5.0), single[20:40].sum(0))
-    close(path.coarsen(4).coarsen(4).evaluate(2.0, 4.0), single[16:32].sum(0))
-    close(jnp.stack(path.evaluate(4.0, 6.0, substeps=16).values), single[32:48])
-    close(jnp.stack(path.coarsen(2).evaluate(4.0, 6.0, substeps=8).values), single[32:48:2] + single[33:48:2])
+    path = _path(size, law, t1=10.0)
+
+    @jax.jit
+    def all_ways():
+        single = jax.vmap(path.increment)(jnp.arange(60))
+        return single, {
+            "sum": (path.increments(0, 40), (0, 40)),
+            "sum from anywhere": (path.increments(jnp.uint32(7), 20), (7, 27)),
+            "value": (path.evaluate(2.5), (0, 20)),
+            "coarse": (path.coarsen(20).evaluate(2.5, 5.0), (20, 40)),
+            "coarse twice": (path.coarsen(4).coarsen(4).evaluate(2.0, 4.0), (16, 32)),
+            "substeps": (sum(path.evaluate(4.0, 6.0, substeps=16).values), (32, 48)),
+            "third substep": (path.evaluate(4.0, 6.0, substeps=16).values[2], (34, 35)),
+            "third coarse substep": (path.coarsen(2).evaluate(4.0, 6.0, substeps=8).values[2], (36, 38)),
+        }
+
+    single, ways = all_ways()
+    for name, (value, (first, last)) in ways.items():
+        expected = single[int(first) : int(last)].sum(0)
+        np.testing.assert_allclose(value, expected, rtol=1e-13, atol=1e-14, err_msg=name)
 
 
 def test_streams_and_laws_are_different_noise():
