@@ -66,8 +66,7 @@ def _one(claim: Claim, store: Store, settings: Settings, fresh: bool) -> Finishe
 
 def summary(claim: Claim, result: Finished) -> str:
     """One line a claim: statement, what was measured, interval, verdict."""
-    worst = min(result.evidence.measurements, key=lambda m: m.outcome is result.evidence.outcome, default=None)
-    decisive = next((m for m in result.evidence.measurements if m.outcome is result.evidence.outcome), worst)
+    decisive = next((m for m in result.evidence.measurements if m.outcome is result.evidence.outcome), None)
     low, high = decisive.interval if decisive else (float("nan"), float("nan"))
     numbers = f"{decisive.label} = {decisive.value:.4g} [{low:.4g}, {high:.4g}]" if decisive else "nothing measured"
     count = len(result.evidence.measurements)
