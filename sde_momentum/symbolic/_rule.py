@@ -93,9 +93,12 @@ class UpdateRule:
         return self.regimes()[0] if self.regimes is not None else Regime.small_noise()
 
     def __str__(self) -> str:
-        lines = [f"{self.name}: state {', '.join(self.state)}; hyperparameters {', '.join(self.hyperparameters)}"]
-        lines += [f"  {name}' = {expression}" for name, expression in self.update.items()]
-        lines.append(f"  g = stochastic gradient at {self.gradient_at}")
+        from ._text import expression_text
+
+        letters = [f"{name} {expression_text(hyperparameter(name))}" for name in self.hyperparameters]
+        lines = [f"{self.name}: state {', '.join(self.state)}; hyperparameters {', '.join(letters)}"]
+        lines += [f"  {name}' = {expression_text(expression)}" for name, expression in self.update.items()]
+        lines.append(f"  g = stochastic gradient at {expression_text(self.gradient_at)}")
         return "\n".join(lines)
 
 
