@@ -9,7 +9,6 @@ from typing import Any
 
 import sympy as sp
 
-from ._algebra import DIMENSION
 from ._symbols import hyperparameter, variable
 
 _FUNCTIONS = {
@@ -99,5 +98,5 @@ def _decode_symbol(tree: dict[str, Any]) -> sp.Symbol:
 _KINDS = {
     "hyperparameter": hyperparameter,
     "variable": variable,
-    "dimension": lambda name: sp.Symbol(name, **DIMENSION._assumptions_orig),
+    "dimension": lambda name: sp.Symbol(name, positive=True, integer=True),
 }

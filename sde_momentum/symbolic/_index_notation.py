@@ -41,13 +41,21 @@ def _component(style: Style, node: Node, letters: dict[Label, str]) -> str:
         return style.indexed(style.kronecker, groups[0])
     function = elementwise_expression(node)
     if function is not None:
-        return _elementwise(style, function, groups[0])
+        return elementwise(style, function, groups[0])
     return style.indexed(style.state(node.field), "".join(groups))
 
 
-def _elementwise(style: Style, function: sp.Expr, index: str) -> str:
-    """The function's own formula, with the index on every state variable in it."""
+def elementwise(style: Style, function: sp.Expr, index: str = "", alone: bool = False) -> str:
+    """The formula of a componentwise function, with the index on every state variable in it.
+
+    Args:
+        style: text or LaTeX.
+        function: the expression.
+        index: a letter, or nothing for the vector of all components.
+        alone: nothing stands beside it that would need parentheses.
+    """
     states = {symbol for symbol in function.free_symbols if symbol == variable(symbol.name)}
     component = function.xreplace({symbol: sp.Symbol(f"{symbol.name}@{index}") for symbol in states})
     written = expression(style, component)
-    return written if component.is_Pow or component.is_Function else style.parenthesized(written)
+    bare = alone or component.is_Function or (component.is_Pow and component.exp.is_positive)
+    return written if bare else style.parenthesized(written)

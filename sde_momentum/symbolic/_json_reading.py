@@ -23,6 +23,7 @@ def read_limit(data: dict[str, Any]) -> Limit:
         eliminated=_names(data["eliminated"]),
         slow_variable=None if data["slow_variable"] is None else decode(data["slow_variable"]),
         sources=_read_sources(data["sources"]),
+        factor_gap=_string(data["factor_gap"]),
     )
 
 

@@ -25,6 +25,7 @@ def limit_fields(limit: Limit) -> dict[str, Any]:
         "eliminated": list(limit.eliminated),
         "slow_variable": None if limit.slow_variable is None else encode(limit.slow_variable),
         "sources": [_source(source) for source in limit.sources],
+        "factor_gap": limit.factor_gap,
     }
 
 

@@ -77,7 +77,7 @@ def _limit_rows(limit: Limit) -> list[str]:
     dynamics = [f"{left} &= {right}" for left, right in equations(LATEX_PROCESS, limit)]
     assumed = rf" \qquad ({quiet_start(LATEX, limit)})"
     starts = [f"{left} &= {right}{assumed}" for left, right in start(LATEX_PROCESS, limit)]
-    if not limit.factor:
+    if not limit.covariance:
         dynamics[-1] += rf" \qquad {LATEX.prose('(no noise)')}"
     described = rf"& {LATEX.prose(limit.calculus)}; \; " + r"; \; ".join(reading(LATEX, limit))
     return [_header(limit), described, *dynamics, *starts, *_notes(" ".join([*dynamics, *starts]))]

@@ -102,7 +102,11 @@ class LatexStyle(Style):
     def function(self, name: str, argument: str) -> str:
         r"""\operatorname{tr}(H \Sigma)."""
         bare = argument in (self.noise_covariance, self.hessian)
-        return rf"\operatorname{{{name}}}" + (f" {argument}" if bare else f"({argument})")
+        return rf"\operatorname{{{name}}}" + (f" {argument}" if bare else self.parenthesized(argument))
+
+    def hadamard(self, phrases: list[str]) -> str:
+        r"""\frac{1}{\sqrt{u}} \odot \nabla L."""
+        return r" \odot ".join(phrases)
 
     def norm_squared(self, phrase: str) -> str:
         r"""|\nabla L|^2."""

@@ -18,8 +18,8 @@ def letters_of(name: str) -> tuple[str, str] | None:
     if match is None:
         return None
     word, digits = match.groups()
-    text, latex = word, word
-    if len(word) > 1:
+    text, latex = LETTERS.get(word, (word, word))
+    if len(word) > 1 and word not in LETTERS:
         spelled = {"lambda": "LAMDA"}.get(word, word.upper())
         try:
             text, latex = unicodedata.lookup(f"GREEK SMALL LETTER {spelled}"), f"\\{word}"

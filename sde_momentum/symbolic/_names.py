@@ -6,8 +6,9 @@ put together in this way (a component used elementwise, say) raises `Unnameable`
 
 from collections.abc import Iterator
 
+from ._fields import elementwise_expression
 from ._graph import FREE, Graph, Label, labels, relabel
-from ._index_notation import in_indices, index_letters
+from ._index_notation import elementwise, in_indices, index_letters
 from ._style import Style
 from ._tensor_names import TensorNamer, Unnameable, components
 
@@ -36,21 +37,46 @@ class _Namer:
         self.style, self.tensors = style, TensorNamer(style)
 
     def factors(self, graph: Graph, frees: tuple[Label, ...]) -> tuple[str, ...]:
-        occurring = labels(graph)
-        wanted = {label: 1 if label < 0 else 2 for label in set(occurring)}
-        if any(occurring.count(label) != times for label, times in wanted.items()):
+        parts = components(_separated(graph))
+        occurring = [label for part in parts for label in labels(part) if label >= 0]
+        if any(occurring.count(label) != 2 for label in occurring):
             raise Unnameable
-        parts = components(graph)
         scalars = sorted(self.scalar(part) for part in parts if min(labels(part), default=0) >= 0)
         tensors = [part for part in parts if min(labels(part), default=0) < 0]
-        if len(tensors) == 2:  # one free index each: an outer product
-            left, right = sorted(tensors, key=lambda part: FREE[0] not in labels(part))
-            row = self.style.product(self.tensors.vector(right, FREE[1]))
-            return (*scalars, self.style.product((*self.tensors.vector(left, FREE[0]), self.style.transposed(row))))
-        if not tensors:
+        if not frees:
             return tuple(scalars)
-        tensor = self.tensors.vector(tensors[0], *frees) if len(frees) == 1 else self.tensors.matrix(tensors[0], *frees)
-        return (*scalars, self.style.product(tensor))
+        return (*scalars, self._vector(tensors) if len(frees) == 1 else self._matrix(tensors))
+
+    def _vector(self, parts: list[Graph]) -> str:
+        """A vector, or several multiplied component by component."""
+        _require_vectors(parts)
+        if len(parts) == 1:
+            return self.style.product(self.tensors.vector(parts[0], *_free(parts[0])))
+        return self.style.hadamard([self._entries(part) for part in sorted(parts, key=_is_gradient)])
+
+    def _matrix(self, parts: list[Graph]) -> str:
+        """A matrix or an outer product, scaled by diagonal matrices where a vector shares one of its indices."""
+        core = next((part for part in parts if {_index(label) for label in _free(part)} == set(FREE)), None)
+        _require_vectors([part for part in parts if part != core])
+        rows, columns = ([p for p in parts if p != core and _index(_free(p)[0]) == free] for free in FREE)
+        if core is None:  # one vector at each end is the outer product, the others scale it
+            (*rows, left), (*columns, right) = (sorted(side, key=_is_gradient) for side in (rows, columns))
+            transposed = self.style.transposed(self.style.product(self.tensors.vector(right, *_free(right))))
+            middle = (*self.tensors.vector(left, *_free(left)), transposed)
+        else:
+            middle = self.tensors.matrix(core, *sorted(_free(core), key=_index, reverse=True))
+        return self.style.product((*map(self._diagonal, rows), *middle, *map(self._diagonal, columns)))
+
+    def _diagonal(self, part: Graph) -> str:
+        return self.style.function("diag", self._entries(part))
+
+    def _entries(self, part: Graph) -> str:
+        """A vector that stands alone."""
+        function = elementwise_expression(part[0])
+        if function is not None and len(part) == 1:
+            written = elementwise(self.style, function, alone=not function.is_Add)
+            return self.style.parenthesized(written) if written.startswith("-") else written
+        return self.style.product(self.tensors.vector(part, *_free(part)))
 
     def scalar(self, graph: Graph) -> str:
         """|v|², DᵏL[…], u·v or tr A, whichever fits first."""
@@ -124,3 +150,35 @@ class _Namer:
         if not found:
             raise Unnameable
         return self.style.function("tr", self.style.product(min(found)))
+
+
+def _separated(graph: Graph) -> Graph:
+    """Give every occurrence of a free index a label of its own: −1, −3, −5 … for −1 and −2, −4 … for −2."""
+    seen: dict[Label, int] = {}
+    nodes = []
+    for node in graph:
+        mapping = {}
+        for label in {label for label in labels([node]) if label < 0}:
+            mapping[label] = label - 2 * seen.get(label, 0)
+            seen[label] = seen.get(label, 0) + 1
+        nodes.append(relabel([node], mapping)[0])
+    return tuple(nodes)
+
+
+def _require_vectors(parts: list[Graph]) -> None:
+    if any(len(_free(part)) != 1 for part in parts):
+        raise Unnameable
+
+
+def _index(label: Label) -> Label:
+    """The free index that a separated label stands for."""
+    return FREE[0] if label % 2 else FREE[1]
+
+
+def _free(part: Graph) -> tuple[Label, ...]:
+    return tuple(sorted({label for label in labels(part) if label < 0}, reverse=True))
+
+
+def _is_gradient(part: Graph) -> tuple[bool, int]:
+    """Sorts functions and states before gradients and longer vectors."""
+    return part[0].field == "L", len(part)

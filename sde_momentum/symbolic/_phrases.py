@@ -6,7 +6,7 @@ from typing import NamedTuple
 import sympy as sp
 
 from ._coefficient_form import coefficient, signed_sum
-from ._graph import FREE, Graph, canonical, relabel
+from ._graph import FREE, Graph, canonical, labels, relabel
 from ._names import name_of
 from ._potential import gradient_of, split_gradient
 from ._style import Style
@@ -78,13 +78,18 @@ def _vector_pieces(style: Style, expression: TensorExpression, parameters: str) 
 
 
 def _mirrored(expression: TensorExpression) -> list[tuple[Graph, sp.Expr]]:
-    """Each matrix graph followed by its transpose."""
+    """Each matrix graph beside its transpose, the one that has the row index further left first."""
     pending, ordered = dict(expression), []
     while pending:
         graph = next(iter(pending))
         mirror = canonical(relabel(graph, {FREE[0]: FREE[1], FREE[1]: FREE[0]}))
-        ordered += [(each, pending.pop(each)) for each in dict.fromkeys((graph, mirror)) if each in pending]
+        pair = sorted({graph, mirror} & set(pending), key=_row_position)
+        ordered += [(each, pending.pop(each)) for each in pair]
     return ordered
+
+
+def _row_position(graph: Graph) -> tuple[int, Graph]:
+    return next((rank for rank, node in enumerate(graph) if FREE[0] in labels([node])), 0), graph
 
 
 def _grouped(pieces: list[Piece]) -> list[tuple[sp.Expr, list[tuple[int, str]]]]:

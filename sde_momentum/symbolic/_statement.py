@@ -40,18 +40,27 @@ def assumptions(style: Style, regime: Regime) -> list[str]:
 def reading(style: Style, limit: Limit) -> list[str]:
     """Which variable the equation is about, and which are gone."""
     parameters = style.state(limit.rule.state[0])
+    bracket = [style.prose(f"noise N given by its bracket, because {limit.factor_gap}")] if limit.factor_gap else []
     if not limit.eliminated:
-        return [style.prose("describes ") + ", ".join(style.state(name) for name in limit.variables)]
+        return [style.prose("describes ") + ", ".join(style.state(name) for name in limit.variables), *bracket]
     gone = ", ".join(style.state(name) for name in limit.eliminated) + style.prose(" eliminated")
     combination = _slow_variable(style, limit)
     if limit.describes == "slow":
-        return [style.prose("describes the slow variable ") + f"{_slow_name(limit)} = {combination}", gone]
-    return [style.prose("describes ") + parameters, gone, style.prose("slow variable ") + combination]
+        return [style.prose("describes the slow variable ") + f"{_slow_name(limit)} = {combination}", gone, *bracket]
+    return [style.prose("describes ") + parameters, gone, style.prose("slow variable ") + combination, *bracket]
 
 
 def equations(style: Style, limit: Limit) -> list[Line]:
     """DX = … dt + … dW, one line a variable, as (left side, right side)."""
-    return [(style.differential("", _process(style, limit, v)), _right_side(style, limit, v)) for v in limit.variables]
+    lines = [(style.differential("", _process(style, limit, v)), _right_side(style, limit, v)) for v in limit.variables]
+    if not limit.factor_gap:
+        return lines
+    # No root of the covariance is known: the noise is a martingale N with the covariance itself as its bracket.
+    for (left, right), block in limit.covariance.items():
+        pair = ", ".join(_martingale(style, limit, name) for name in (left, right))
+        sign, body = as_factor(style, pieces_of(style, block), style.scaled)
+        lines.append((rf"{style.differential('', f'[{pair}]')}", signed_sum([(sign, style.differential(body, "t"))])))
+    return lines
 
 
 def start(style: Style, limit: Limit) -> list[Line]:
@@ -88,6 +97,8 @@ def meaning(style: Style, formulas: str) -> list[str]:
         found.append(f"{style.hessian} = {style.second_derivative}")
     if "D" in operators:
         found.append(f"D = {style.prose('derivative, applied to what stands in brackets')}")
+    if style.hadamard(["", ""]) in formulas:
+        found.append(f"{style.hadamard(['', '']).strip()} = {style.prose('product of components')}")
     return found
 
 
@@ -115,7 +126,14 @@ def _right_side(style: Style, limit: Limit, name: str) -> str:
     slope = as_factor(style, pieces_of(style, drift, limit.rule.state[0]), style.scaled)
     spread = as_factor(style, pieces_of(style, noise), style.beside)
     parts = ((slope, "t"), (spread, "W"))
-    return signed_sum((sign, style.differential(body, process)) for (sign, body), process in parts if body)
+    terms = [(sign, style.differential(body, process)) for (sign, body), process in parts if body]
+    if limit.factor_gap and any(name in pair for pair in limit.covariance):
+        terms.append((1, style.differential("", _martingale(style, limit, name))))
+    return signed_sum(terms)
+
+
+def _martingale(style: Style, limit: Limit, name: str) -> str:
+    return style.indexed("N", _process(style, limit, name))
 
 
 def _evaluated(style: Style, weight: sp.Expr, phrase: str, point: str) -> tuple[int, str]:

@@ -114,6 +114,10 @@ class Style(ABC):
         """Tr A, div A."""
 
     @abstractmethod
+    def hadamard(self, phrases: list[str]) -> str:
+        """The product of vectors component by component."""
+
+    @abstractmethod
     def norm_squared(self, phrase: str) -> str:
         """|phrase|²."""
 

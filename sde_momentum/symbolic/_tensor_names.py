@@ -1,6 +1,8 @@
 """Names of the parts that a graph is taken apart into: vectors by one index, matrices by two."""
 
+from ._fields import elementwise_expression
 from ._graph import Graph, Label, Node, labels
+from ._index_notation import elementwise
 from ._style import Style
 
 
@@ -30,6 +32,8 @@ class TensorNamer:
         node = next(node for node in graph if root in labels([node]))
         if node.field == "S" or node.field == "delta":
             raise Unnameable
+        if labels([node]).count(root) > 1:
+            return (self._diagonal(node, root),)
         if node.field == "Sigma" or node.field.startswith("kappa"):
             if root in node.slots[0]:
                 return self._from_base(graph, node, root)
@@ -44,9 +48,15 @@ class TensorNamer:
         return (self.style.directional(len(slots), field, self.arguments(graph, node, rest)),)
 
     def _state(self, node: Node) -> tuple[str, ...]:
-        if node.field.startswith("φ"):
+        function = elementwise_expression(node)
+        return (self.style.state(node.field) if function is None else elementwise(self.style, function),)
+
+    def _diagonal(self, node: Node, root: Label) -> str:
+        """The diagonal of Σ or H, as a vector."""
+        name = {"Sigma": self.style.noise_covariance, "L": self.style.hessian}.get(node.field)
+        if name is None or labels([node]) != [root, root]:
             raise Unnameable
-        return (self.style.state(node.field),)
+        return self.style.function("diag", name)
 
     def _from_base(self, graph: Graph, node: Node, root: Label) -> tuple[str, ...]:
         """Σ v, DΣ[u] v, div Σ, κ₃[A]: the free index is one of the tensor's own."""
@@ -74,6 +84,8 @@ class TensorNamer:
         return (self._matrix_node(head, node, row, inner), *self.matrix(rest, inner, column))
 
     def _matrix_node(self, graph: Graph, node: Node, row: Label, column: Label) -> str:
+        if max(labels([node]).count(label) for label in (row, column)) > 1:
+            raise Unnameable
         if node.field == "delta":
             return self.style.identity
         if node.field == "S":

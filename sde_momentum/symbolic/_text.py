@@ -32,7 +32,7 @@ def limit_text(limit: Limit) -> str:
     header = f"{limit.rule.name}, order {limit.order}, {regime_text(limit.regime)}"
     dynamics = [f"{left} = {right}" for left, right in equations(TEXT_PROCESS, limit)]
     starts = [f"{left} = {right}      ({quiet_start(TEXT, limit)})" for left, right in start(TEXT_PROCESS, limit)]
-    if not limit.factor:
+    if not limit.covariance:
         dynamics[-1] += "      (no noise)"
     lines = [f"{header}  [{limit.calculus}; {'; '.join(reading(TEXT, limit))}]", *dynamics, *starts]
     return "\n  ".join([*lines, *_notes("\n".join([*dynamics, *starts]))])

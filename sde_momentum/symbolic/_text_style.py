@@ -103,6 +103,10 @@ class TextStyle(Style):
         """Tr Σ, tr(HΣ)."""
         return f"{name} {argument}" if argument in (self.noise_covariance, self.hessian) else f"{name}({argument})"
 
+    def hadamard(self, phrases: list[str]) -> str:
+        """1/√u ⊙ ∇L."""
+        return " ⊙ ".join(phrases)
+
     def norm_squared(self, phrase: str) -> str:
         """|∇L|²."""
         return f"|{phrase}|²"
