@@ -6,10 +6,12 @@ X' = R X with random R, so moments of order p evolve by the matrix E[R ⊗ … �
 known to rounding error: orders are measured without sampling.
 """
 
+import functools
 import itertools
 import math
 
 import diffrax as dfx
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -59,14 +61,15 @@ def one_step(solver, term, y, h, t=0.0):
     return solver.step(term, jnp.asarray(t), jnp.asarray(t + h), y, None, None, False)[0]
 
 
-def step_matrices(solver, drift, noises, h, with_signs):
-    """The matrices R of all outcomes, shape `(N, d, d)`, with their probabilities."""
+def step_matrices(solver, drift, noises, with_signs):
+    """A function of h that gives the matrices R of all outcomes, shape `(N, d, d)`, and their probabilities."""
     path, weights = outcomes(len(noises), with_signs)
-    term = linear_term(drift, noises, path)
-    dimension = len(drift)
-    starts = np.eye(dimension)[:, :, None] * np.ones(len(weights))
-    columns = [one_step(solver, term, jnp.asarray(starts[:, j]), h) for j in range(dimension)]
-    return np.stack([np.asarray(c) for c in columns], axis=1).transpose(2, 0, 1), weights
+    dimension, count = len(drift), len(weights)
+    tiled = EnumeratedPath(jnp.tile(path.units, dimension), jnp.tile(path.signs, dimension))
+    term = linear_term(drift, noises, tiled)
+    starts = jnp.repeat(jnp.eye(dimension), count, axis=1)
+    step = eqx.filter_jit(lambda h: one_step(solver, term, starts, h))
+    return lambda h: np.asarray(step(jnp.asarray(h))).reshape(dimension, dimension, count).transpose(2, 0, 1), weights
 
 
 def _power(matrices, order):
@@ -95,16 +98,17 @@ def moment_generator(drift, noises, order):
     return total
 
 
-def moment_error(solver, drift, noises, x0, time, steps, order, with_signs=True):
-    """Signed errors of all moments of an order at a time, exact up to rounding."""
-    matrices, weights = step_matrices(solver, drift, noises, time / steps, with_signs)
-    expected = np.einsum("n,nij->ij", weights, _power(matrices, order))
-    start = np.asarray(x0, float)
-    lifted = start
-    for _ in range(order - 1):
-        lifted = np.kron(lifted, start)
-    approximate = np.linalg.matrix_power(expected, steps) @ lifted
-    return approximate - scipy.linalg.expm(time * moment_generator(drift, noises, order)) @ lifted
+def moment_errors(solver, drift, noises, x0, time, steps, orders, with_signs=True):
+    """Signed errors of all moments at a time, exact up to rounding: for each order, a list over numbers of steps."""
+    matrices_of, weights = step_matrices(solver, drift, noises, with_signs)
+    table = [matrices_of(time / count) for count in steps]
+    errors = {}
+    for order in orders:
+        lifted = functools.reduce(np.kron, [np.asarray(x0, float)] * order)
+        exact = scipy.linalg.expm(time * moment_generator(drift, noises, order)) @ lifted
+        means = [np.einsum("n,nij->ij", weights, _power(matrices, order)) for matrices in table]
+        errors[order] = [np.linalg.matrix_power(m, k) @ lifted - exact for m, k in zip(means, steps, strict=True)]
+    return errors
 
 
 def observed_order(errors):
