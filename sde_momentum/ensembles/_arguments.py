@@ -1,22 +1,22 @@
 """Checks and defaults of the arguments of a run."""
 
+import math
 import operator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, PyTree, UInt32
+from jaxtyping import Array, UInt32
 
 from sde_momentum.solvers import Seed
 from sde_momentum.solvers._seed import seed_words
 
 _MAX_PATHS = 2**32 - 2**20
 _COVARIANCE_LIMIT = 32
-# Numbers held by one block (state and noise of all its paths), and its most paths: on a CPU what stays in the
-# second-level cache, on an accelerator what fills it.
-_CAPACITY = {"cpu": (2**20, 2**14)}
-_ACCELERATOR_CAPACITY = (2**27, 2**20)
+# Numbers in the largest array of one block, and its most paths: on a CPU what stays in the caches (a network is fastest
+# in blocks of about 8, whose activations do), on an accelerator what fills it.
+_CAPACITY = {"cpu": (2**19, 2**14)}
+_ACCELERATOR_CAPACITY = (2**28, 2**20)
 
 
 def check_count(value: Any, name: str, largest: int = _MAX_PATHS) -> int:
@@ -39,17 +39,22 @@ def seed_array(seed: Seed) -> UInt32[Array, " 2"]:
     return jnp.stack(seed_words(seed))
 
 
-def choose_block_size(
-    block_size: int | None, replica_block: int | None, num_paths: int, state: PyTree[Array], noise_dim: int
-) -> int:
-    """Paths per block: the caller's, or the power of two whose states fill the cache; never more than there are paths.
+def choose_block_size(block_size: int | None, replica_block: int | None, num_paths: int, numbers: int) -> int:
+    """Paths per block: the caller's, or the power of two that suits the cache; never more than there are paths.
 
     It depends on the configuration only, so that a run repeats itself; with `replica_block` it is a multiple of that.
+
+    Args:
+        block_size: What the caller asks for.
+        replica_block: Replicas computed at a time inside a step.
+        num_paths: Size of the ensemble.
+        numbers: Numbers in the largest array of one replica.
     """
     if block_size is None:
         capacity, most = _CAPACITY.get(jax.default_backend(), _ACCELERATOR_CAPACITY)
-        numbers = sum(leaf.size for leaf in jax.tree.leaves(state)) + noise_dim
-        block_size = min(most, max(8, 2 ** int(np.log2(capacity / numbers)))) if numbers < capacity else 8
+        largest = min(most, max(8, 2 ** math.floor(math.log2(capacity / numbers))))
+        # Blocks of equal size: the last one is then hardly padded.
+        block_size = -(-num_paths // -(-num_paths // largest))
     block_size = min(check_count(block_size, "block_size"), num_paths)
     multiple = 1 if replica_block is None else check_count(replica_block, "replica_block")
     return -(-block_size // multiple) * multiple

@@ -85,7 +85,7 @@ def prepare(process: Any, x0: PyTree[Any], question: Question) -> Job:
     chain = is_chain(process)
     grid = _grid(process, question, chain)
     process, start = start_state(process, x0, question.dtype)
-    check_step(process, start)
+    largest = check_step(process, start)
     solver = None if chain else question.solver or dfx.Euler()
     _check_solver(solver, grid, jax.tree.leaves(start)[0].dtype)
     functions = default_observables(process, start) if question.observables is None else question.observables
@@ -96,8 +96,8 @@ def prepare(process: Any, x0: PyTree[Any], question: Question) -> Job:
         bool(question.drop_diverged),
         resolve_histograms(question.histograms, observables),
     )
-    noise_dim = getattr(process.draw, "size", 0) if chain else process.noise_dim
-    block_size = choose_block_size(question.block_size, question.replica_block, num_paths, start, int(noise_dim))
+    numbers = max(largest, process.noise_dim if not chain else 1, *(leaf.size for leaf in jax.tree.leaves(start)))
+    block_size = choose_block_size(question.block_size, question.replica_block, num_paths, numbers)
     dtype = jax.tree.leaves(start)[0].dtype
     clock = Clock(grid.times[-1], jnp.array(grid.save_steps, jnp.int32), grid.save_steps[0] == 0)
     seed = seed_array(question.seed)

@@ -36,6 +36,7 @@ def describe(process: Any) -> Any:
     return own() if callable(own) else eqx.tree_pformat(process)
 
 
+@functools.cache
 def package_version(package: str) -> str | None:
     """Version of an installed package."""
     try:

@@ -1,5 +1,6 @@
 """The starting state of one replica, checked against the process before anything is compiled."""
 
+import math
 from typing import Any
 
 import equinox as eqx
@@ -55,14 +56,17 @@ def start_state(process: Any, x0: PyTree[Any], dtype: DTypeLike | None) -> tuple
     return process, _cast(state, chosen)
 
 
-def check_step(process: Any, state: PyTree[Array]) -> None:
+def check_step(process: Any, state: PyTree[Array]) -> int:
     """Trace one step of one replica and compare the state it gives with the state it got.
+
+    Returns:
+        The size of the largest array that the step forms, in numbers.
 
     Raises:
         ValueError: If the step fails, or changes the structure or the shapes of the state.
     """
     try:
-        after = eqx.filter_eval_shape(_one_step, process, state)
+        closed, after, _ = eqx.filter_make_jaxpr(_one_step)(process, state)
     except Exception as error:
         raise ValueError(f"x0 does not suit the process: one step fails with: {_first_line(error)}") from error
     before = jax.tree.map(jnp.shape, state)
@@ -71,6 +75,24 @@ def check_step(process: Any, state: PyTree[Array]) -> None:
             f"one step of the process turns a state of shapes {before} into {jax.tree.map(jnp.shape, after)}; "
             "x0 must have the shapes of the parameters"
         )
+    return _largest_array(closed.jaxpr)
+
+
+def _largest_array(jaxpr: Any) -> int:
+    """Numbers in the largest result of any operation, those of inner programs included."""
+    largest = 1
+    for equation in jaxpr.eqns:
+        sizes = [math.prod(getattr(variable.aval, "shape", ())) for variable in equation.outvars]
+        inner = [_largest_array(part) for value in equation.params.values() for part in _programs(value)]
+        largest = max(largest, *sizes, *inner)
+    return largest
+
+
+def _programs(value: Any) -> list[Any]:
+    """The programs that a parameter of an operation holds: a loop's body, the branches of a condition."""
+    values = value if isinstance(value, (tuple, list)) else [value]
+    found = [getattr(each, "jaxpr", each) for each in values]
+    return [each for each in found if hasattr(each, "eqns")]
 
 
 def _one_step(process: Any, state: PyTree[Array]) -> PyTree[Array]:

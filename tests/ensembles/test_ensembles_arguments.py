@@ -7,6 +7,7 @@ import pytest
 
 from sde_momentum import solvers
 from sde_momentum.ensembles import simulate
+from sde_momentum.ensembles._arguments import choose_block_size
 
 X0 = jnp.zeros(2)
 
@@ -89,6 +90,22 @@ def test_the_cost_is_one_line_on_standard_error(capsys):
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "16 paths × 10 steps = 160 path-steps, about" in printed.err
+
+
+@pytest.mark.parametrize(("num_paths", "blocks"), [(5, 1), (16_384, 1), (16_385, 2), (100_000, 7)])
+def test_default_blocks_are_equal_and_no_larger_than_suits_the_cache(num_paths, blocks):
+    """Paths are spread over the fewest blocks of at most 16 384, with less than one path a block of padding."""
+    size = choose_block_size(None, None, num_paths, numbers=2)
+    assert -(-num_paths // size) == blocks
+    assert blocks * size - num_paths < blocks
+
+
+def test_large_replicas_get_small_blocks():
+    """The more numbers a replica needs, the fewer replicas are computed together, but never fewer than 8."""
+    sizes = [choose_block_size(None, None, 10**6, numbers) for numbers in (1, 100, 10_000, 10**7)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] == 8
+    assert choose_block_size(None, 8, 100, 1) == 104
 
 
 def test_integers_and_keys_are_accepted():
