@@ -80,8 +80,8 @@ def test_a_folder_that_cannot_be_written_is_reported_before_the_run(tmp_path):
 def test_a_run_beyond_its_budget_is_refused_with_what_would_fit():
     """The estimate is compared with the budget before the run, and the message names a number of paths."""
     with pytest.raises(ValueError, match=r"1,000,000,000 paths .* but budget=1 s; num_paths=[\d,]+ would fit"):
-        _chain(num_paths=10**9, budget=1.0)
-    assert int(_chain(num_paths=100, budget=60.0)["count"][0]) == 100
+        _chain(num_paths=10**9, block_size=16, budget=1.0)
+    assert int(_chain(num_paths=100, block_size=16, budget=60.0)["count"][0]) == 100
 
 
 def test_the_cost_is_one_line_on_standard_error(capsys):

@@ -53,7 +53,7 @@ def _assert_same(path, reference):
 
 @pytest.mark.parametrize(
     ("process", "devices"),
-    [("sde", 3), *(pytest.param(*case, marks=pytest.mark.slow) for case in [("sde", 2), ("chain", 2), ("well", 3)])],
+    [("chain", 3), *(pytest.param(*case, marks=pytest.mark.slow) for case in [("sde", 2), ("sde", 3), ("well", 3)])],
 )
 def test_the_number_of_devices_changes_no_bit(tmp_path, process, devices):
     """Two host devices, or three, which do not divide the 8 blocks, give the bits of the one in this process."""
