@@ -137,8 +137,8 @@ def _procedure(cases: Sequence[Setting], hidden: int) -> str:
         f"{steps[FULL]} of the full batch; the training loss contains the penalty {_PENALTY:g}/2 |weights|². Rates "
         "were tuned on the mean log of the final training loss. In the comparison both optimizers share start and "
         "order of the data, on seeds that no tuning has seen. Penalty, numbers of steps and margins were fixed "
-        "beforehand on other seeds, such that the noise limits the best rate at the small batch. Intervals are two-sided "
-        "90 % intervals of Student's t."
+        "beforehand on other seeds, such that the noise limits the best rate at the small batch. Intervals are "
+        "two-sided 90 % intervals of Student's t."
     )
 
 
