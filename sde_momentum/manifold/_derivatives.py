@@ -38,5 +38,20 @@ def third_derivative_columns(
 
 
 def contract_third_derivative(loss: Loss, x: Float[Array, " d"], matrix: Float[Array, "d d"]) -> Float[Array, " d"]:
-    """D3[A] = ∇ tr(H A), for a dense A."""
+    """Contract the third derivative with a matrix, D3[A]_i = Σ_jk ∂_ijk L A_jk = ∇ tr(H A), A held constant.
+
+    Args:
+        loss: scalar function of a flat array (d,).
+        x: (d,).
+        matrix: (d, d), A.
+
+    Returns:
+        (d,); d third derivatives along pairs of vectors, no d³ tensor.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from sde_momentum.manifold import contract_third_derivative
+        >>> contract_third_derivative(lambda x: x[0] * x[1] ** 2, jnp.ones(2), jnp.eye(2)).tolist()
+        [2.0, 0.0]
+    """
     return jnp.sum(third_derivative_columns(loss, x, jnp.eye(x.size, dtype=x.dtype), matrix.T), axis=1)

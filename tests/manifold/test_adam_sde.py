@@ -40,6 +40,7 @@ def preconditioned_derivatives(x):
     return first, 0.5 * jnp.sum(second, axis=1)
 
 
+@pytest.mark.slow
 def test_drift_and_noise_are_derivatives_of_the_preconditioned_limit_map():
     """dζ = ∂Φ_S Σ̂^{1/2} dW + ½ ∂²Φ_S[Σ̂] dτ to 1e-6; the equation of SGD for the noise Σ̂ is refuted."""
     x = jnp.zeros(3)

@@ -112,7 +112,9 @@ def test_slow_drift_at_index_one_is_the_second_derivative_of_the_underdamped_flo
     factor = jnp.asarray(np.random.default_rng(5).normal(size=(3, 3)))
     rate = 1.5
     expected = underdamped_drift(rate, factor)
-    at = jax.jit(lambda lam: slow_drift(generic_loss, factor @ factor.T, jnp.zeros(3), relaxation_rate=lam))
+    at = jax.jit(
+        lambda lam: slow_drift(generic_loss, factor @ factor.T, jnp.zeros(3), relaxation_rate=lam, codimension=2)
+    )
     relative = lambda v: float(jnp.linalg.norm(v - expected) / jnp.linalg.norm(expected))
     drift, first_order = at(rate), at(jnp.inf)
     assert relative(drift.total) < 1e-6

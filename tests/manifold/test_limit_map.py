@@ -102,6 +102,7 @@ def test_the_rank_is_found_off_the_manifold_too(offset):
     assert abs(float(point.distance) - offset) <= 2e-2 * offset + 1e-15
 
 
+@pytest.mark.slow
 def test_retraction_agrees_with_the_limit_map_to_second_order():
     """|retract(x) − Φ(x)| falls by 4 when the distance halves."""
     loss, foot = terrain(hyperbola=1), jnp.array([2.0, 0.5])

@@ -134,10 +134,10 @@ def test_normal_noise_descends_the_log_determinant():
         hessian = jax.hessian(bent_valley)(x)
         normal = jnp.linalg.pinv(hessian, rtol=1e-8) @ hessian
         return (
-            slow_drift(bent_valley, 0.9 * normal, x).total,
-            slow_drift(bent_valley, 0.9 * hessian, x).total,
-            log_pseudo_determinant_gradient(bent_valley, x),
-            trace_hessian_gradient(bent_valley, x),
+            slow_drift(bent_valley, 0.9 * normal, x, codimension=2).total,
+            slow_drift(bent_valley, 0.9 * hessian, x, codimension=2).total,
+            log_pseudo_determinant_gradient(bent_valley, x, codimension=2),
+            trace_hessian_gradient(bent_valley, x, codimension=2),
         )
 
     isotropic, label, determinant, trace = fields(POINT)
