@@ -115,6 +115,7 @@ def _keep(table: xr.Dataset) -> xr.Dataset:
 def figure(dataset: xr.Dataset) -> Any:
     """|error| over η for every study, log–log, with reference slopes 1 and 2."""
     import matplotlib.pyplot as plt
+    from matplotlib.lines import Line2D
 
     fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.6), layout="constrained")
     for axis, observable in zip(axes, dataset["observable"].values, strict=True):
@@ -125,7 +126,7 @@ def figure(dataset: xr.Dataset) -> Any:
             axis.errorbar(rates, errors, part["standard_error"].values, fmt=style, ms=4, lw=1, color=f"C{number}")
         _reference_slopes(axis, dataset["learning_rate"].values)
         axis.set(xscale="log", yscale="log", xlabel="learning rate η", title=f"|error of {observable}|")
-    handles = [plt.Line2D([], [], color=f"C{n}", marker="o", ms=4, label=s) for n, s in enumerate(_names(dataset))]
+    handles = [Line2D([], [], color=f"C{n}", marker="o", ms=4, label=s) for n, s in enumerate(_names(dataset))]
     fig.legend(handles=handles, loc="outside lower center", ncols=3, fontsize="small", frameon=False)
     return fig
 

@@ -72,13 +72,12 @@ def _section(result: Finished) -> str:
 
 
 def _table(evidence: Evidence) -> str:
-    rows = []
-    for m in evidence.measurements:
-        rows.append(
-            f'<tr class="{m.outcome.name.lower()}"><td>{html.escape(m.label)}</td><td>{_number(m.value)}</td>'
-            f"<td>[{_number(m.interval[0])}, {_number(m.interval[1])}]</td><td>{html.escape(m.expected)}</td>"
-            f"<td>{m.outcome}</td></tr>"
-        )
+    rows = [
+        f'<tr class="{m.outcome.name.lower()}"><td>{html.escape(m.label)}</td><td>{_number(m.value)}</td>'
+        f"<td>[{_number(m.interval[0])}, {_number(m.interval[1])}]</td><td>{html.escape(m.expected)}</td>"
+        f"<td>{m.outcome}</td></tr>"
+        for m in evidence.measurements
+    ]
     head = "<tr><th>measured</th><th>value</th><th>interval</th><th>the claim says</th><th></th></tr>"
     return f"<table>{head}{''.join(rows)}</table>"
 

@@ -226,13 +226,14 @@ def _fit_one(eta, errors, deviations, bound, correlation, prior, confidence, cla
 
 
 def _prior_stretch(misfit, remainders, degrees_of_freedom):
-    """How much wider the prior must be for the remainders found, at most √10; one where noise makes the misfit.
+    """How much wider the prior must be for the remainders found, at most √10; one unless they fail the fit test.
 
     Exact errors see their remainders sharply, and the prior's scale is a guess: an observable whose leading
     coefficient is accidentally small has remainders that are large beside it. Up to a factor of √10 that widens the
-    interval, as a Birge ratio does; beyond, the errors are not asymptotic.
+    interval, as a Birge ratio does; beyond, the errors are not asymptotic. A misfit that noise has a part in, or that
+    the prior explains, widens nothing: the interval is calibrated without.
     """
-    if remainders @ remainders < misfit / 2:
+    if remainders @ remainders < 0.9 * misfit or chi2.sf(misfit, degrees_of_freedom) >= FIT_TEST_LEVEL:
         return 1.0
     return float(np.sqrt(np.clip(misfit / degrees_of_freedom, 1.0, 10.0)))
 

@@ -1,7 +1,7 @@
 """Processes that share their noise: two optimizers, or an optimizer and its limit.
 
-Both satisfy the protocol of a chain, so the ensemble runner takes them like any other; observables of the joint state are
-differences, whose variance is orders of magnitude below that of independent runs.
+Both satisfy the protocol of a chain, so the ensemble runner takes them like any other; observables of the joint state
+are differences, whose variance is orders of magnitude below that of independent runs.
 """
 
 from typing import Any
@@ -77,8 +77,8 @@ class PairedChains(eqx.Module):
 class CoupledLimit(eqx.Module):
     r"""An optimizer with Gaussian noise, and its limit driven by the same Brownian path at two solver steps.
 
-    Over one optimizer step of length h the path has 2m increments; the chain consumes $\xi = \Delta W/\sqrt h$, the fine
-    solution uses 2m solver steps and the coarse one m, so that the solver's bias is measured on the same paths.
+    Over one optimizer step of length h the path has 2m increments; the chain consumes $\xi = \Delta W/\sqrt h$, the
+    fine solution uses 2m solver steps and the coarse one m, so that the solver's bias is measured on the same paths.
     State `{"chain": …, "fine": …, "coarse": …}`.
 
     Args:
@@ -101,8 +101,8 @@ class CoupledLimit(eqx.Module):
             raise ValueError("the coupled chain must have Gaussian noise; pass `problem.gaussian()`.")
         if float(self.chain.step_time) != float(self.sde.step_time):
             raise ValueError(
-                f"rule and limit run on different clocks: {float(self.chain.step_time)} and {float(self.sde.step_time)} "
-                "time units a step; derive the limit under the regime of the chain."
+                f"rule and limit run on different clocks: {float(self.chain.step_time)} and "
+                f"{float(self.sde.step_time)} time units a step; derive the limit under the regime of the chain."
             )
 
     @property

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def plot_study(study: Any, axes: Any = None) -> Any:
-    """|error| over η, log–log: markers with one standard error, the fitted curve, and a triangle of the claimed slope."""
+    """|error| over η, log–log: markers with one standard error, fitted curves, and a triangle of the claimed slope."""
     import matplotlib.pyplot as plt
 
     axes = plt.subplots(figsize=(4.2, 3.2), layout="constrained")[1] if axes is None else axes

@@ -149,8 +149,8 @@ class _Setup:
         if round(count) < 1 or abs(count - round(count)) > 1e-6 * max(count, 1):
             near = max(round(count), 1) * step_time
             raise ValueError(
-                f"t1 = {self.t1} is {count:.6g} steps of length {step_time:.6g}; choose learning rates that divide t1, or "
-                f"t1 = {near:.6g}."
+                f"t1 = {self.t1} is {count:.6g} steps of length {step_time:.6g}; choose learning rates that divide t1, "
+                f"or t1 = {near:.6g}."
             )
         return round(count)
 
@@ -219,7 +219,7 @@ def _coupled(setup: _Setup, rate: float, num_paths: int, seed: Seed, substeps: i
 
 
 def _differences(observables: Mapping[str, Observable], name: str) -> dict[str, Callable]:
-    """Chain − fine and fine − coarse, on the joint state; made once, so that all learning rates share one compilation."""
+    """Chain − fine and fine − coarse, on the joint state; made once, so that all learning rates share one program."""
 
     def between(function: Observable, left: str, right: str):
         return lambda state: function(state[left][name]) - function(state[right][name])

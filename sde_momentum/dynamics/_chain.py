@@ -98,8 +98,8 @@ def chain(
     Args:
         rule: the optimizer.
         problem: loss and gradient noise, of unit scale; σ comes from the regime.
-        regime: noise scale, clock and scalings; the rule's default when omitted. With `momentum` scaled as 1 − λ η^α the
-            number to give is `relaxation_rate`, λ.
+        regime: noise scale, clock and scalings; the rule's default when omitted. With `momentum` scaled as 1 − λ η^α
+            the number to give is `relaxation_rate`, λ.
         **hyperparameters: `learning_rate` and the rule's others, dimensionless numbers.
 
     Returns:

@@ -1,8 +1,8 @@
 """From tensor expressions to automatic differentiation.
 
-A vector expression Σ c · graph is evaluated for one replica: nodes become derivatives along vectors, so the same limit runs
-on a parabola and on a network, and neither H nor Σ is ever formed. A graph with a cycle costs one evaluation for each
-basis vector or noise column; `cost` says how many.
+A vector expression Σ c · graph is evaluated for one replica: nodes become derivatives along vectors, so the same limit
+runs on a parabola and on a network, and neither H nor Σ is ever formed. A graph with a cycle costs one evaluation for
+each basis vector or noise column; `cost` says how many.
 """
 
 from typing import Any, NamedTuple
@@ -69,7 +69,7 @@ def evaluate(
 
 
 def cost(expression: TensorExpression, dimension: int, noise_dim: int) -> int:
-    """How many tree evaluations an expression needs at one point; more than its number of terms where cycles are cut."""
+    """Count the tree evaluations of an expression at one point: more than its terms where cycles are cut."""
     return sum(passes(graph, dimension, noise_dim) for graph, _ in expression.terms)
 
 

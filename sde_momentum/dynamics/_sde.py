@@ -147,13 +147,15 @@ def sde(limit: Limit | NoDiffusion, problem: AbstractProblem, **hyperparameters:
     """
     if isinstance(limit, NoDiffusion):
         raise ValueError(
-            f"no diffusion of order {limit.order} describes `{limit.rule.name}` under the regime `{limit.regime.name}`, so "
-            "there is nothing to integrate; print the object to see the obstruction, or ask for a lower order."
+            f"no diffusion of order {limit.order} describes `{limit.rule.name}` under the regime "
+            f"`{limit.regime.name}`, so there is nothing to integrate; print the object to see the obstruction, or ask for a lower order."
         )
     if not isinstance(limit, Limit):
         raise TypeError(f"`limit` must come from `modified_equation`, got {type(limit).__name__}.")
     if limit.factor_gap:
-        raise ValueError(f"the covariance of this limit has no known factor, so it cannot be integrated: {limit.factor_gap}.")
+        raise ValueError(
+            f"this limit's covariance has no known factor, so it cannot be integrated: {limit.factor_gap}."
+        )
     known = {name for name in limit.rule.hyperparameters if name not in limit.regime.scalings}
     wanted = ("learning_rate", *sorted((known | set(limit.hyperparameters)) - {"learning_rate"}))
     # A hyperparameter of the rule that the limit does not depend on may be given, so that twins take the same numbers.

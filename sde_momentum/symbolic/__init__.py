@@ -1,5 +1,9 @@
 """Derivation: from update rules and regimes to limits, in contracted tensor graphs."""
 
+from ._coordinates import CoordinateEquation as CoordinateEquation
+from ._coordinates import coordinate_equation as coordinate_equation
+from ._coordinates_components import in_coordinates as in_coordinates
+from ._coordinates_difference import difference as difference
 from ._fields import elementwise_expression as elementwise_expression
 from ._graph import Graph as Graph
 from ._graph import Label as Label
@@ -27,8 +31,7 @@ from ._tensor_expression import loss_derivative as loss_derivative
 from ._tensor_expression import noise_covariance as noise_covariance
 
 __all__ = [
-    "LEARNING_RATE",
-    "MOMENTUM",
+    "CoordinateEquation",
     "Limit",
     "NoDiffusion",
     "Node",
@@ -38,7 +41,10 @@ __all__ = [
     "UpdateRule",
     "elementwise_expression",
     "graph_labels",
+    "coordinate_equation",
+    "difference",
     "hyperparameter",
+    "in_coordinates",
     "modified_equation",
     "update_rule",
     "GradientSplit",

@@ -6,7 +6,7 @@ y) and a lift U, polynomial in m, with
 $$P U = U E, \qquad U = I + \text{(terms with m)},$$
 
 and for the projection Π with Π P = E Π and Π U = I. All three follow from one fact: on a monomial of degree n in m, P
-acts as multiplication by A^n plus lower degrees plus higher order, so I − P can be divided out from the top degree down.
+acts as multiplication by A^n plus lower degrees plus higher order: I − P can be divided out from the top degree down.
 """
 
 from fractions import Fraction

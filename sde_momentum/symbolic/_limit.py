@@ -11,8 +11,8 @@ from ._rule import Source, UpdateRule
 from ._tensor_expression import TensorExpression
 
 ORDER_CONVENTION = (
-    "order p keeps the generator's terms below (time per step)^p, and the leading covariance even where the grading "
-    "puts it higher"
+    "order p keeps the generator's terms below (small parameter)^p, and the leading covariance even where the grading "
+    "puts it higher; the small parameter is the time per step unless the regime names another"
 )
 
 

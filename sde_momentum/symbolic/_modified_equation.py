@@ -45,7 +45,7 @@ def modified_equation(
         >>> from sde_momentum.optimizers import sgdm
         >>> limit = modified_equation(sgdm(), order=2)
         >>> print(limit.drift["x"])
-        -∇(L - 1/4·η·(β + 1)/(β - 1)·|∇L|²)
+        -∇(L + 1/4·η·(1 + β)/(1 - β)·|∇L|²)
 
     References:
         Li, Tai, E (2019), theorem 9 and corollary 10, for plain gradient descent.
@@ -83,7 +83,7 @@ def _derive(rule: UpdateRule, regime: Regime, order: int, describes: str) -> Lim
         initial_shift=drift_of(start.log()),
         eliminated=eliminated,
         describes=rule.state[0] if describes == "x" else "slow",
-        slow_variable=parameters - derivation.reduced.slow_offset if eliminated else None,
+        slow_variable=parameters - derivation.reduced.raw_offset if eliminated else None,
         sources=rule.sources,
     )
 
@@ -156,7 +156,8 @@ class _Derivation:
         """The operator S with E φ(Z(0)) = S φ(x_0), for fast variables that start at zero."""
         if self.elimination is None:
             return self.identity.truncated(self.below)
-        lift = self.elimination.lift
+        elimination = self.elimination
+        lift = elimination.lift
         if describes != "slow":
             lift = (lift @ self._observed()).truncated(self.cutoff)
-        return lift.select(lambda graph: not any(self.elimination.degree(graph))).truncated(self.below)
+        return lift.select(lambda graph: not any(elimination.degree(graph))).truncated(self.below)

@@ -85,7 +85,7 @@ class OneStep:
     def fragments(
         self, expression: sp.Expr, vectors: Mapping[sp.Symbol, list[Fragment]] = MappingProxyType({})
     ) -> list[Fragment]:
-        """Turn a componentwise expression into fragments; `vectors` says what other symbols than the state stand for."""
+        """Turn a componentwise expression into fragments; `vectors` gives a meaning to symbols besides the state."""
         power = sp.Rational(self._gradient_exponent.numerator, self._gradient_exponent.denominator)
         scaled = sp.sympify(expression).subs(GRADIENT, LEARNING_RATE**power * GRADIENT)
         result: list[Fragment] = []

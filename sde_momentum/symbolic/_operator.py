@@ -133,5 +133,5 @@ class Operator:
         if self and self.lowest <= 0:
             raise ValueError(
                 f"`{function}` needs an operator whose change vanishes with the small parameter, but a term of "
-                f"exponent {self.lowest} remains; a variable relaxes within O(1) steps and has to be eliminated (`fast=…`)."
+                f"exponent {self.lowest} remains; a variable relaxes in O(1) steps and must be eliminated (`fast=…`)."
             )

@@ -1,4 +1,4 @@
-"""From a rule and a regime to slow variables: which variables are fast, and which combination of them with x is slow."""
+"""From a rule and a regime to slow variables: which are fast, and which combination of them with x is slow."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,7 +20,8 @@ class Reduced:
         replacement: fast variable → v'.
         relaxation: fast variable → its factor per step.
         gradient_offset: point of the gradient minus the slow variable.
-        slow_offset: x minus the slow variable y, linear in the fast variables.
+        slow_offset: x minus the slow variable y, linear in the fast variables in their natural scale.
+        raw_offset: the same in the rule's own variables.
     """
 
     displacement: dict[str, sp.Expr]
@@ -28,6 +29,7 @@ class Reduced:
     relaxation: dict[str, sp.Expr]
     gradient_offset: sp.Expr
     slow_offset: sp.Expr
+    raw_offset: sp.Expr
 
 
 def reduce_rule(rule: UpdateRule, regime: Regime) -> Reduced:
@@ -56,6 +58,7 @@ def reduce_rule(rule: UpdateRule, regime: Regime) -> Reduced:
         relaxation={name: sp.diff(update[name], symbol) for name, symbol in zip(fast, symbols, strict=True)},
         gradient_offset=rescale(sp.expand(point.subs(substitution, simultaneous=True) - x)),
         slow_offset=rescale(offset),
+        raw_offset=offset,
     )
 
 
@@ -76,7 +79,7 @@ def _scaled(rule: UpdateRule, regime: Regime) -> tuple[dict[str, sp.Expr], sp.Ex
     for name, expression in rule.update.items():
         scaled = expression.subs(values, simultaneous=True) / regime.state_scales.get(name, sp.S.One)
         update[name] = sp.expand(scaled)
-    return update, sp.expand(rule.gradient_at.subs(values, simultaneous=True))
+    return update, sp.expand(sp.sympify(rule.gradient_at).subs(values, simultaneous=True))
 
 
 def _fast_variables(rule: UpdateRule, regime: Regime, update: dict[str, sp.Expr]) -> tuple[str, ...]:

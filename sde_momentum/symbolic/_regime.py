@@ -33,7 +33,7 @@ class Regime:
 
     Example:
         >>> print(Regime.noise_dominated())
-        noise-dominated: σ = η^(-1/2), t = k·η, κ3 = O(η^(1/2))
+        noise-dominated: σ = η^(-1/2), t = k·η, κ₃ = O(√η)
 
     References:
         Scalings of the SGD family: Li, Tai, E (2019), section 3; Wang et al. (2024), section 3.
@@ -115,16 +115,9 @@ class Regime:
         return power_of_learning_rate(self.small_parameter, "small_parameter")[1]
 
     def __str__(self) -> str:
-        from ._text import expression_text
+        from ._text import regime_text
 
-        parts = [f"σ = {expression_text(self.noise_scale)}", f"t = k·{expression_text(self.clock)}"]
-        for name, value in self.scalings.items():
-            parts.append(f"{expression_text(sp.Symbol(name))} = {expression_text(value)}")
-        parts += [f"{name} = {expression_text(s)}·{name}̂" for name, s in self.state_scales.items()]
-        if self.small_parameter != self.clock:
-            parts.append(f"small parameter {expression_text(self.small_parameter)}")
-        parts += [f"κ{order} = O({expression_text(s)})" for order, s in self.cumulant_scales.items()]
-        return f"{self.name}: " + ", ".join(parts)
+        return regime_text(self)
 
 
 def power_of_learning_rate(expression: sp.Expr, what: str) -> tuple[sp.Expr, Fraction]:

@@ -1,0 +1,207 @@
+"""Claim: over O(1/η²) steps SGD and SGDM follow the same slow equation on the manifold of minimizers."""
+
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+from sde_momentum.claims._claim import Claim, Evidence, Measurement, Settings, measured, measured_order
+from sde_momentum.compare import Outcome, Verdict, compare_to_bound, fit_order, judge
+from sde_momentum.dynamics import chain
+from sde_momentum.ensembles import simulate
+from sde_momentum.manifold import slow_sde
+from sde_momentum.optimizers import sgd, sgdm
+from sde_momentum.problems import label_noise_parabola
+from sde_momentum.symbolic import LEARNING_RATE, Regime
+
+_WEIGHTS = np.array([1.0, 2.0, 3.0])
+_DELTA = 0.5
+_MOMENTUM = 0.8
+_RATES = (0.04, 0.02, 0.01, 0.005)
+_END, _SAVES = 0.32, 8
+# With momentum the projected iterates scatter more, while their error is smaller.
+_REPLICAS = {"SGD": 8_192, "SGDM": 24_576}
+# Two optimizers count as following one flow when they differ by less than this part of what the flow does.
+_MARGIN = 0.05
+_EQUATION = r"dY = P\,\Sigma^{1/2}\,dW + \tfrac12\,\partial^2\Phi[\Sigma]\,d\tau,\qquad \tau = k\eta^2"
+
+
+def long_horizon() -> Regime:
+    """Noise of unit size on the clock τ = kη²."""
+    return Regime("long-horizon", clock=LEARNING_RATE**2)
+
+
+def experiment(settings: Settings) -> Evidence:
+    """Both optimizers with label noise, projected on the minimizers by Φ, against the derived slow flow."""
+    problem = label_noise_parabola(_WEIGHTS, _DELTA)
+    times = np.arange(1, _SAVES + 1) * _END / _SAVES
+    flow = _slow_flow(problem, times)
+    runs = {name: _ensembles(problem, name, rule(), numbers, settings) for name, rule, numbers in _OPTIMIZERS}
+    dataset = _table(runs, flow, times)
+    measurements = [m for name in runs for m in _errors_fall(dataset, name)]
+    measurements.append(_wrong_constant(problem, dataset, times))
+    measurements.append(_same_flow(dataset))
+    remarks = (
+        f"Loss ½(Σ z_i u_i² − 1)² with z = (1, 2, 3) and label noise δ = {_DELTA}, where the slow flow is known in "
+        "closed form; the slow equation was integrated from the general formula, which agrees with the closed form "
+        f"to {_agreement(problem):.0e}. β = {_MOMENTUM}, {settings.samples(_REPLICAS['SGD'])} replicas of SGD and "
+        f"{settings.samples(_REPLICAS['SGDM'])} of SGDM, projected by Φ before comparing. Label noise has no component "
+        "along the manifold, so the slow equation is a flow: it descends the trace of the Hessian.",
+    )
+    return Evidence(tuple(measurements), dataset, equations=(_EQUATION,), remarks=remarks)
+
+
+_OPTIMIZERS = (("SGD", sgd, {}), ("SGDM", sgdm, {"momentum": _MOMENTUM}))
+
+
+def _slow_flow(problem: Any, times: np.ndarray) -> np.ndarray:
+    """Follow tr H along the slow equation, by Runge–Kutta steps on its general formula."""
+    slow = slow_sde(problem, sgd())
+    state = slow.init(problem.initial())["x"]
+    drift = lambda x: slow.drift(0.0, {"x": x}, None)["x"]
+    count = 10
+
+    @jax.jit
+    def advance(x: Any) -> Any:
+        h = _END / _SAVES / count
+
+        def step(_, y):
+            k1 = drift(y)
+            k2 = drift(y + 0.5 * h * k1)
+            k3 = drift(y + 0.5 * h * k2)
+            k4 = drift(y + h * k3)
+            return problem.limit_map(y + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4))
+
+        return jax.lax.fori_loop(0, count, step, x)
+
+    found = []
+    for _ in times:
+        state = advance(state)
+        found.append(float(problem.hessian_trace(state)))
+    return np.asarray(found)
+
+
+def _agreement(problem: Any) -> float:
+    """Difference between the general formula's drift and the closed form at the start."""
+    state = slow_sde(problem, sgd()).init(problem.initial())
+    general = slow_sde(problem, sgd()).drift(0.0, state, None)["x"]
+    return max(float(np.max(np.abs(general - problem.slow_drift(state["x"])))), 1e-16)
+
+
+def _ensembles(problem: Any, name: str, rule: Any, numbers: dict[str, float], settings: Settings) -> list[xr.Dataset]:
+    observables = {"trace": lambda state: problem.hessian_trace(problem.limit_map(state["x"]))}
+    return [
+        simulate(
+            chain(rule, problem, regime=long_horizon(), learning_rate=rate, **numbers),
+            problem.initial(),
+            t1=_END,
+            num_paths=settings.samples(_REPLICAS[name]),
+            seed=settings.seed,
+            saves=_SAVES,
+            observables=observables,
+            progress=settings.progress,
+        )
+        for rate in _RATES
+    ]
+
+
+def _table(runs: dict[str, list[xr.Dataset]], flow: np.ndarray, times: np.ndarray) -> xr.Dataset:
+    dims = ("optimizer", "learning_rate", "time")
+    stack = lambda name: np.stack([[r[name].values[:, 0] for r in run] for run in runs.values()])
+    return xr.Dataset(
+        {
+            "trace": (dims, stack("mean")),
+            "standard_error": (dims, stack("standard_error")),
+            "flow": ("time", flow),
+            "start": ((), _trace_at_start()),
+        },
+        coords={"optimizer": list(runs), "learning_rate": list(_RATES), "time": times},
+    )
+
+
+def _trace_at_start() -> float:
+    problem = label_noise_parabola(_WEIGHTS, _DELTA)
+    return float(problem.hessian_trace(problem.initial()))
+
+
+def _errors_fall(dataset: xr.Dataset, name: str) -> list[Measurement]:
+    """The distance of E tr H from the flow falls like η, half-way and at the end."""
+    part, found = dataset.sel(optimizer=name), []
+    for position in (_SAVES // 2 - 1, _SAVES - 1):
+        at = part.isel(time=position)
+        errors = at["trace"].values - float(at["flow"])
+        fit = fit_order(_RATES, errors, at["standard_error"].values, learning_rate_unit=_unit(), claimed_order=1)
+        label = f"{name}: order in η of E tr H − flow at τ = {float(at['time']):.2g}"
+        found.append(measured_order(label, fit, judge(fit, 1), 1))
+    return found
+
+
+def _unit() -> float:
+    """Learning rate of one over the curvature, at which the motion normal to the manifold stops being fast."""
+    return 1 / _trace_at_start()
+
+
+def _wrong_constant(problem: Any, dataset: xr.Dataset, times: np.ndarray) -> Measurement:
+    """Control: the flow of the loss without its factor ½, twice as fast, must be refuted."""
+    wrong = float(problem.hessian_trace(problem.slow_solution(problem.initial(), 2 * times[-1])))
+    part = dataset.sel(optimizer="SGD").isel(time=-1)
+    fit = fit_order(
+        _RATES, part["trace"].values - wrong, part["standard_error"].values, learning_rate_unit=_unit()
+    )
+    verdict = judge(fit, 1)
+    outcome = {Verdict.REFUTED: Outcome.SUPPORTED, Verdict.CONFIRMED: Outcome.NOT_SUPPORTED}
+    label = "SGD against a flow twice as fast: order in η"
+    interval = (float(fit.interval[0]), float(fit.interval[1]))
+    expected = "below 1 (a negative control)"
+    return Measurement(label, float(fit.order), interval, expected, outcome.get(verdict, Outcome.UNDECIDED))
+
+
+def _same_flow(dataset: xr.Dataset) -> Measurement:
+    """SGD and SGDM at the smallest learning rate, as a part of the descent of tr H."""
+    at = dataset.isel(learning_rate=-1, time=-1)
+    sizes = at["standard_error"].values
+    descent = float(dataset["start"]) - float(dataset["flow"][-1])
+    difference = float(at["trace"][1] - at["trace"][0]) / descent
+    error = float(np.hypot(*sizes)) / descent
+    comparison = compare_to_bound(difference, error, above=-_MARGIN, below=_MARGIN)
+    label = f"SGDM − SGD at η = {_RATES[-1]}, as a part of the descent of tr H"
+    return measured(label, comparison, f"within ±{_MARGIN}")
+
+
+def figure(dataset: xr.Dataset) -> Any:
+    """Left: tr H over τ for both optimizers and the flow. Right: distance from the flow over η."""
+    import matplotlib.pyplot as plt
+
+    fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.4), layout="constrained")
+    times = np.concatenate([[0.0], dataset["time"].values])
+    left.plot(times, np.concatenate([[float(dataset["start"])], dataset["flow"].values]), "k-", lw=1, label="slow flow")
+    for number, name in enumerate(dataset["optimizer"].values):
+        part = dataset.sel(optimizer=name)
+        for shade, rate in enumerate(dataset["learning_rate"].values[:3]):
+            values, sizes = (part[k].sel(learning_rate=rate).values for k in ("trace", "standard_error"))
+            label = f"{name}, η = {rate:g}"
+            style = {"color": f"C{number}", "alpha": (0.35, 0.6, 1.0)[shade], "label": label}
+            left.errorbar(dataset["time"].values, values, 2 * sizes, fmt="os"[number], ms=3.5, capsize=2, **style)
+        last = part.isel(time=-1)
+        errors = np.abs(last["trace"].values - float(last["flow"]))
+        sizes = last["standard_error"].values
+        right.errorbar(dataset["learning_rate"], errors, sizes, fmt=("o-", "s-")[number], ms=4, label=str(name))
+    rates = dataset["learning_rate"].values
+    right.plot(rates, 0.5 * errors[0] * rates / rates[0], color="0.75", lw=0.8, label="slope 1")
+    left.set(xlabel="τ = kη²", ylabel="E tr H(Φ(x))")
+    right.set(xscale="log", yscale="log", xlabel="learning rate η", ylabel=f"|E tr H − flow| at τ = {times[-1]:g}")
+    left.legend(fontsize="x-small")
+    right.legend(fontsize="small")
+    return fig
+
+
+CLAIM = Claim(
+    name="slow-motion",
+    title="The same implicit regularizer over long times",
+    statement="Over O(1/η²) steps SGD and SGDM follow the same slow equation on the manifold of minimizers; with label "
+    "noise both descend the trace of the Hessian, and their distance from the flow falls like η.",
+    source="Wang et al. (2024), Theorem 4.5; Li, Wang, Arora (2022), Theorem 4.6",
+    experiment=experiment,
+    figure=figure,
+)
