@@ -23,12 +23,12 @@ def batched_terms(
 
     Args:
         process: The SDE of one replica.
-        solver: Euler's method and the solvers of this package take a fused term, diffrax's other ones do not.
+        solver: A solver that takes any one term, as Euler's method and those of this package do, gets a fused one.
         path: Noise of the block; a single component may lack its axis.
         replica_block: Replicas computed at a time.
     """
     drift = _batched_drift(process, replica_block)
-    if type(solver) is not dfx.Euler and not type(solver).__module__.startswith("sde_momentum.solvers."):
+    if solver.term_structure is not dfx.AbstractTerm:
         return dfx.MultiTerm(dfx.ODETerm(drift), dfx.ControlTerm(_batched_noise(process, path, replica_block), path))
 
     def increment(t: Any, y: State, args: Any, dt: Any, dw: Array) -> State:

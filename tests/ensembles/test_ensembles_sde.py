@@ -15,7 +15,9 @@ DT = 1 / 64
 
 
 class TwoTermEuler(dfx.Euler):
-    """A solver that the runner does not know to take fused terms."""
+    """A solver that insists on drift and noise as two terms."""
+
+    term_structure = dfx.MultiTerm[tuple[dfx.ODETerm, dfx.AbstractTerm]]
 
 
 def _simulate(process, x0=X0, **arguments):
