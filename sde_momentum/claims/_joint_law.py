@@ -9,6 +9,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import PyTree
 
 from sde_momentum.compare import AffineChain, PairedChains, affine_chain
+from sde_momentum.dynamics import Chain
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +54,7 @@ def joint_law(pair: PairedChains, x0: PyTree[Any], steps: int) -> JointLaw:
     Raises:
         ValueError: a chain is not of that form.
     """
-    chains = [affine_chain(single, x0) for single in (pair.first, pair.second)]
-    if any(found is None or found.multiplicative is not None for found in chains):
-        raise ValueError("`pair` must hold linear optimizers on a quadratic loss with additive noise: sample instead.")
+    chains = [_affine(single, x0) for single in (pair.first, pair.second)]
     sizes = [len(found.offset) for found in chains]
     matrix = np.zeros((sum(sizes), sum(sizes)))
     matrix[: sizes[0], : sizes[0]], matrix[sizes[0] :, sizes[0] :] = (found.matrix for found in chains)
@@ -71,7 +70,14 @@ def joint_law(pair: PairedChains, x0: PyTree[Any], steps: int) -> JointLaw:
     return JointLaw(moments.mean[0][chosen], picked.reshape(2 * chosen.shape))
 
 
-def _parameters(chain: Any, x0: PyTree[Any]) -> np.ndarray:
+def _affine(chain: Chain, x0: PyTree[Any]) -> AffineChain:
+    found = affine_chain(chain, x0)
+    if found is None or found.multiplicative is not None:
+        raise ValueError("`pair` must hold linear optimizers on a quadratic loss with additive noise: sample instead.")
+    return found
+
+
+def _parameters(chain: Chain, x0: PyTree[Any]) -> np.ndarray:
     """Positions of the parameters in the raveled state of one optimizer."""
     name = chain.rule.state[0]
     marks = {
