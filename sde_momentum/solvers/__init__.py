@@ -22,6 +22,8 @@ from sde_momentum.solvers._signs import signs as signs
 from sde_momentum.solvers._small_noise import SmallNoise as SmallNoise
 from sde_momentum.solvers._streams import Stream as Stream
 from sde_momentum.solvers._three_point import three_point as three_point
+from sde_momentum.solvers._underdamped import UnderdampedSplitting as UnderdampedSplitting
+from sde_momentum.solvers._underdamped import UnderdampedTerm as UnderdampedTerm
 from sde_momentum.solvers._weak_rk2 import WeakRK2 as WeakRK2
 from sde_momentum.solvers._weak_rk2_additive import WeakRK2Additive as WeakRK2Additive
 
@@ -49,5 +51,7 @@ __all__ = [
     "ItoTableau",
     "RI6",
     "DRI1",
+    "UnderdampedTerm",
+    "UnderdampedSplitting",
     "extrapolate",
 ]

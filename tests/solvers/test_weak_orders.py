@@ -6,10 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.integrate
+import scipy.linalg
 from enumerated_noise import (
     EnumeratedPath,
     linear_term,
     moment_errors,
+    moment_generator,
     observed_order,
     one_step,
     outcomes,
@@ -86,14 +88,16 @@ def test_a_perturbed_coefficient_loses_order_two(field, position):
 
 
 def test_uncorrelated_signs_matter_from_three_components_on():
-    """Negative control: with one sign for all pairs (k, l), l > k, the second moments keep an error of order 1."""
+    """Negative control: signs that agree for all pairs of components spoil the second moments of one step."""
+    (drift, noises), h = _random(2, 3), 0.05
     path, weights = outcomes(3, with_signs=True)
-    alike = EnumeratedPath(path.units, jnp.broadcast_to(path.signs[:1], path.signs.shape))
-    second = []
+    alike = EnumeratedPath(path.units, jnp.ones_like(path.signs))
+    exact = scipy.linalg.expm(h * moment_generator(drift, noises, 2)) @ np.ones(4)
+    errors = []
     for choice in (path, alike):
-        y = np.asarray(one_step(WeakRK2(), linear_term(*_random(2, 3), choice), jnp.ones((2, len(weights))), 0.1))
-        second.append(np.einsum("in,jn,n->ij", y, y, weights))
-    assert np.abs(second[0] - second[1]).max() > 1e-4
+        y = np.asarray(one_step(WeakRK2(), linear_term(drift, noises, choice), jnp.ones((2, len(weights))), h))
+        errors.append(np.linalg.norm(np.einsum("in,jn,n->ij", y, y, weights).ravel() - exact))
+    assert errors[1] > 20 * errors[0]
 
 
 def test_weak_rk2_on_a_nonlinear_equation():
