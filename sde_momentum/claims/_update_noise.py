@@ -158,7 +158,7 @@ def _remarks(replicas: tuple[int, int]) -> tuple[str, ...]:
         "summed over all parameters; intervals are ± 5 standard errors.",
         "On the logistic regression the gradient noise fades along the path, and the laws of the linear loss hold only "
         f"up to O(η/(1 − β)): the margins, {_UPDATE_MARGIN:.0%} for the update and {_PATH_MARGIN_LOGISTIC:.0%} for the "
-        "path, allow for that.",
+        "path, allow for that. They and the batch size were set after pilot runs.",
         "During the first few 1/(1 − β) steps the path of SGDM lags behind, and its variance is smaller.",
     )
 
