@@ -77,7 +77,7 @@ def test_the_number_of_processes_changes_no_bit(tmp_path, devices):
         assert _assert_same(tmp_path / f"{rank}.npz", reference) == devices
 
 
-LONG = {"num_paths": 40_000, "block_size": 500, "dt": 1 / 512, "chunk_size": 500}
+LONG = {"num_paths": 400_000, "block_size": 500, "dt": 1 / 512, "chunk_size": 500}
 
 
 @pytest.mark.slow
@@ -99,6 +99,6 @@ def test_twenty_kills_at_random_moments_lose_nothing(tmp_path):
         worker.send_signal(signal.SIGKILL)
         worker.communicate(timeout=LIMIT)
         kills += 1
-    assert kills >= 3
+    assert kills == 20, f"the run ended after {kills} kills"
     _finish(_start(process="well", arguments=arguments, output=str(tmp_path / "resumed.npz")))
     _assert_same(tmp_path / "resumed.npz", reference)
