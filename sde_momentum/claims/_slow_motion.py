@@ -146,9 +146,7 @@ def _wrong_constant(problem: Any, dataset: xr.Dataset, times: np.ndarray) -> Mea
     """Control: the flow of the loss without its factor ½, twice as fast, must be refuted."""
     wrong = float(problem.hessian_trace(problem.slow_solution(problem.initial(), 2 * times[-1])))
     part = dataset.sel(optimizer="SGD").isel(time=-1)
-    fit = fit_order(
-        _RATES, part["trace"].values - wrong, part["standard_error"].values, learning_rate_unit=_unit()
-    )
+    fit = fit_order(_RATES, part["trace"].values - wrong, part["standard_error"].values, learning_rate_unit=_unit())
     verdict = judge(fit, 1)
     outcome = {Verdict.REFUTED: Outcome.SUPPORTED, Verdict.CONFIRMED: Outcome.NOT_SUPPORTED}
     label = "SGD against a flow twice as fast: order in η"

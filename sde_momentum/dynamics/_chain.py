@@ -22,7 +22,7 @@ class Chain(eqx.Module):
     Attributes:
         problem: loss and gradient noise.
         hyperparameters: name → number, arrays without dimension, so that another value does not compile again.
-        noise_scale: σ.
+        noise_scale: σ; the Python number 1 where the regime has unit noise, so that a minibatch needs no full gradient.
         step_time: time per step, on the regime's clock.
         rule: the update rule.
         regime: the scaling that gave σ and the clock.
@@ -123,7 +123,7 @@ def chain(
     return Chain(
         problem=problem,
         hyperparameters={name: np.asarray(values[name]) for name in rule.hyperparameters},
-        noise_scale=np.asarray(number(regime.noise_scale, values)),
+        noise_scale=1 if regime.noise_scale == 1 else np.asarray(number(regime.noise_scale, values)),
         step_time=np.asarray(number(regime.clock, values)),
         rule=rule,
         regime=regime,
