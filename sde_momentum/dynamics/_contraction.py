@@ -1,7 +1,8 @@
 """Contraction plans: in which order a tensor graph is evaluated by derivatives along vectors.
 
 A graph whose nodes hang together as a tree needs no tensor: every node maps the vectors on its other slots to the
-vector on one slot. A cycle is cut by summing over a basis of ℝ^d, or, through a Σ node, over the columns of its factor S.
+vector on one slot. A cycle is cut by summing over a basis of ℝ^d, or, through a Σ node, over the columns of its
+factor S.
 """
 
 from collections.abc import Iterator

@@ -148,7 +148,8 @@ def sde(limit: Limit | NoDiffusion, problem: AbstractProblem, **hyperparameters:
     if isinstance(limit, NoDiffusion):
         raise ValueError(
             f"no diffusion of order {limit.order} describes `{limit.rule.name}` under the regime "
-            f"`{limit.regime.name}`, so there is nothing to integrate; print the object to see the obstruction, or ask for a lower order."
+            f"`{limit.regime.name}`, so there is nothing to integrate; print the object to see the obstruction, or ask "
+            "for a lower order."
         )
     if not isinstance(limit, Limit):
         raise TypeError(f"`limit` must come from `modified_equation`, got {type(limit).__name__}.")

@@ -1,0 +1,126 @@
+"""The command line answers wrong requests in one line with status 2, keeps what is finished, and starts quickly."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sde_momentum.cli import main
+
+PROGRAM = [sys.executable, "-m", "sde_momentum"]
+
+
+def run(*words, **options):
+    """Run the program in a process of its own."""
+    return subprocess.run([*PROGRAM, *words], capture_output=True, text=True, timeout=300, check=False, **options)
+
+
+def refused(capsys, *words):
+    """The one line with which a request is refused."""
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert "Traceback" not in captured.err
+    return captured.err
+
+
+def test_derive_prints_the_equation(capsys):
+    """The order-2 equation of SGDM, as the papers write it."""
+    assert main(["derive", "sgdm", "--order", "2"]) == 0
+    text = capsys.readouterr().out
+    assert "-∇(L + 1/4·η·(1 + β)/(1 - β)·|∇L|²) dt + √η Σ^{1/2} dW" in text
+    assert "σ = 1, t = k·η" in text
+    assert "Itô" in text
+
+
+@pytest.mark.parametrize(("form", "mark"), [("latex", r"\nabla"), ("mathml", "<math"), ("json", '"drift"')])
+def test_derive_in_every_format(capsys, form, mark):
+    """LaTeX, MathML and JSON."""
+    assert main(["derive", "sgd", "--order", "2", "--format", form]) == 0
+    assert mark in capsys.readouterr().out
+
+
+def test_derive_shows_the_obstruction(capsys):
+    """That no diffusion exists is an answer, with status 0."""
+    assert main(["derive", "sgd", "--order", "2", "--regime", "noise-dominated"]) == 0
+    assert "no diffusion of order 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["derive", "sgmd"], "did you mean `sgd"),
+        (["derive", "heavyball"], "did you mean `heavy_ball`"),
+        (["derive", "sgd", "--order", "0"], "`order` must be a positive integer"),
+        (["derive", "sgd", "--regime", "small-nose"], "did you mean `small-noise`"),
+        (["derive", "sgd", "--momentum-index", "1"], "has no momentum"),
+        (["derive", "sgdm", "--momentum-index", "-1"], "must be ≥ 0"),
+        (["validate", "closenes"], "did you mean `closeness`"),
+        (["validate", "--effort", "0"], "`--effort` must be a positive number"),
+        (["simulate", "sgd", "--learning-rate", "-0.1"], "`learning_rate` must be positive, got -0.1"),
+        (["simulate", "sgd", "--learning-rate", "0"], "`learning_rate` must be positive"),
+        (["simulate", "sgdm", "--momentum", "1.0"], "`momentum` must lie in [0, 1)"),
+        (["simulate", "sgdm"], "needs a number for `momentum`"),
+        (["simulate", "sgd", "--problem", "digit"], "did you mean `digits`"),
+        (["simulate", "sgd", "--learning-rate", "0.3"], "t1"),
+        (["simulate", "sgd", "--num-paths", "0"], "num_paths"),
+        (["simulate", "sgd", "--output", "/nowhere/at/all.nc"], "no such folder"),
+        (["compare", "sgd", "--learning-rates", "0.1", "0.2", "0.3", "0.4"], "strictly decreasing"),
+        (["compare", "sgd", "--learning-rates", "0.1", "0.05"], "at least four"),
+        (["compare", "sgd", "--order", "2", "--regime", "noise-dominated"], "nothing to compare with"),
+        (["report", "--output", "empty-folder-of-no-results"], "holds no results"),
+    ],
+)
+def test_wrong_requests(capsys, monkeypatch, tmp_path, words, message):
+    """Every wrong request is refused in one line that says what to do."""
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(capsys, *words)
+
+
+def test_output_that_is_a_file(capsys, tmp_path):
+    """A results folder that cannot be made."""
+    (tmp_path / "results").write_text("in the way")
+    assert str(tmp_path / "results") in refused(capsys, "validate", "orders", "--output", str(tmp_path / "results"))
+
+
+def test_debug_shows_where(capsys):
+    """--debug lets the exception through."""
+    with pytest.raises(ValueError, match="unknown optimizer"):
+        main(["derive", "nothing", "--debug"])
+
+
+def test_help_starts_without_heavy_packages():
+    """--help loads neither JAX nor sympy, and answers in a moment."""
+    code = "import sys; sys.argv = ['sde-momentum', '--help']\nfrom sde_momentum.cli import main\ntry: main()\n"
+    code += "except SystemExit: pass\nprint([m for m in ('jax', 'sympy', 'diffrax', 'xarray') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.rstrip().endswith("[]")
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        assert run("--help").returncode == 0
+        times.append(time.perf_counter() - start)
+    # Half a second is the promise on an idle machine; a busy one is given time, but not the seconds of a heavy import.
+    assert min(times) < 1.5
+
+
+def test_simulate_and_save(capsys, tmp_path):
+    """A small ensemble of the limit, printed and saved."""
+    import xarray as xr
+
+    path = tmp_path / "out.nc"
+    assert main(["simulate", "sgd", "--limit-order", "1", "--num-paths", "64", "--output", str(path)]) == 0
+    assert "loss: mean" in capsys.readouterr().out
+    assert "mean" in xr.load_dataset(path, engine="h5netcdf")
+
+
+def test_compare_on_the_quadratic(capsys, tmp_path):
+    """Exact errors confirm order 2, and the study is saved with its figure."""
+    path = tmp_path / "study.nc"
+    words = ["compare", "sgd", "--problem", "quadratic", "--order", "2", "--output", str(path)]
+    assert main(words) == 0
+    assert "confirmed" in capsys.readouterr().out
+    assert path.exists()
+    assert Path(path.with_suffix(".svg")).exists()
