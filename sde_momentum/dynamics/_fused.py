@@ -31,12 +31,14 @@ class Fused(NamedTuple):
 
     def increment(self, process: Any, name: str, state: dict, dt: ArrayLike, dw: Array) -> PyTree[Array]:
         """B dt + B dw for one variable of a process."""
-        x = next(iter(state.values()))
+        parameters = process.limit.variables[0]
+        x = state[parameters]
         drift, factor = process.drift_numbers.get(name, ()), process.factor_numbers.get(name, ())
         total = self._together(process.problem, x, drift, factor, dt, dw)
         pieces = []
         if self.drift[0]:
-            value = evaluate(self.drift[0], tuple(drift[j] for j in self.drift[1]), process.problem, state)
+            numbers = tuple(drift[j] for j in self.drift[1])
+            value = evaluate(self.drift[0], numbers, process.problem, state, parameters)
             pieces.append(jax.tree.map(lambda leaf: leaf * jnp.asarray(dt, leaf.dtype), value))
         if self.factor[0]:
             pieces.append(

@@ -49,6 +49,7 @@ def evaluate(
     coefficients: tuple[Any, ...],
     problem: AbstractProblem,
     state: State,
+    parameters: str,
     weights: Array | None = None,
 ) -> Vector:
     """Σ_j coefficients[j] · graph_j at one replica's state, a pytree like the parameters.
@@ -57,10 +58,11 @@ def evaluate(
         expression: a vector expression; its second free index, if any, is a noise column.
         coefficients: numbers in the order of the expression's terms.
         problem: loss and noise factor.
-        state: variable → pytree; the first variable holds the parameters.
+        state: variable → pytree. Its order means nothing: JAX sorts the keys of a dict.
+        parameters: the variable that holds the parameters.
         weights: noise weights w, shape `(noise_dim,)`, for the columns of S.
     """
-    around = Surroundings(problem, state, next(iter(state)), weights, {})
+    around = Surroundings(problem, state, parameters, weights, {})
     total = jax.tree.map(jnp.zeros_like, around.x)
     for (graph, _), coefficient in zip(expression.terms, coefficients, strict=True):
         value = graph_vector(graph, around)

@@ -51,24 +51,25 @@ class SDE(eqx.Module):
         state = {first: x, **{name: jax.tree.map(jnp.zeros_like, x) for name in others}}
         shifted = dict(state)
         for name, expression in self.limit.initial_shift.items():
-            shift = evaluate(expression, self.shift_numbers[name], self.problem, state)
+            shift = evaluate(expression, self.shift_numbers[name], self.problem, state, first)
             shifted[name] = jax.tree.map(jnp.add, state[name], shift)
         return shifted
 
     def drift(self, t: ArrayLike, state: State, args: Any) -> State:
         """Return b(z), variable → pytree."""
         del t, args
+        parameters = self.limit.variables[0]
         return {
-            name: evaluate(self._drift(name), self.drift_numbers.get(name, ()), self.problem, state)
+            name: evaluate(self._drift(name), self.drift_numbers.get(name, ()), self.problem, state, parameters)
             for name in self.limit.variables
         }
 
     def noise_product(self, t: ArrayLike, state: State, args: Any, w: Float[ArrayLike, " noise_dim"]) -> State:
         """Return B(z) w, variable → pytree."""
         del t, args
-        w = jnp.asarray(w)
+        w, parameters = jnp.asarray(w), self.limit.variables[0]
         return {
-            name: evaluate(self._factor(name), self.factor_numbers.get(name, ()), self.problem, state, w)
+            name: evaluate(self._factor(name), self.factor_numbers.get(name, ()), self.problem, state, parameters, w)
             for name in self.limit.variables
         }
 

@@ -55,7 +55,7 @@ class CoefficientField:
         for factor, power in factors:
             index = self._register(factor)
             exponents += [0] * (index + 1 - len(exponents))
-            exponents[index] += power
+            exponents[index] += int(power)
         value = Fraction(1, scale_top) / scale
         return Coefficient(
             self, {m: c * value.numerator for m, c in top.items()}, value.denominator, tuple(exponents)

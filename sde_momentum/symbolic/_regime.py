@@ -62,6 +62,12 @@ class Regime:
         if self.grade <= 0:
             raise ValueError(f"regime `{self.name}`: {self.small_parameter} does not vanish with learning_rate.")
         _ = self.noise_exponent
+        for order, scale in self.cumulant_scales.items():
+            if power_of_learning_rate(scale, f"cumulant_scales[{order}]")[1] < 0:
+                raise ValueError(
+                    f"regime `{self.name}`: cumulant {order} of ξ grows like {scale}; put the growth into `noise_scale`, "
+                    "of which every cumulant takes its share."
+                )
 
     def __hash__(self) -> int:
         return hash((self.name, self.noise_scale, self.clock, tuple(self.scalings.items())))

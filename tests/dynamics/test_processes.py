@@ -201,3 +201,19 @@ def test_parameters_of_any_shape():
     assert jax.tree.structure(process.init(x0)["x"]) == jax.tree.structure(x0)
     after = process.increment(0.0, process.init(x0), None, 0.1, jnp.ones(2))["x"]
     assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, x0)
+
+
+def test_parameters_are_found_by_name():
+    """JAX sorts dicts: in (m, x) the parameters come second, and the equation at momentum index 1 is still right."""
+    problem = quadratic(np.diag([1.0, 2.0]), noise=np.eye(2))
+    limit = modified_equation(sgdm(), Regime.noise_dominated(momentum_index=1))
+    process = sde(limit, problem, learning_rate=0.1, relaxation_rate=3.0)
+    state = {"m": jnp.asarray([0.3, -0.2]), "x": jnp.asarray([1.0, 0.5])}
+    dw, dt = jnp.asarray([0.1, -0.4]), 0.5
+    for change in (
+        process.increment(0.0, state, None, dt, dw),
+        eqx.filter_jit(process.increment)(0.0, state, None, dt, dw),
+    ):
+        np.testing.assert_allclose(change["x"], -state["m"] * dt, rtol=1e-12)
+        force = jnp.asarray([1.0, 1.0]) - state["m"]
+        np.testing.assert_allclose(change["m"], 3.0 * (force * dt + dw), rtol=1e-12)
