@@ -124,8 +124,8 @@ def figure(dataset: xr.Dataset) -> Any:
             rates, errors = part["learning_rate"].values, np.abs(part["error"].values)
             style = "s--" if "doubled" in study else "o-"
             axis.errorbar(rates, errors, part["standard_error"].values, fmt=style, ms=4, lw=1, color=f"C{number}")
-        _reference_slopes(axis, dataset["learning_rate"].values)
         axis.set(xscale="log", yscale="log", xlabel="learning rate η", title=f"|error of {observable}|")
+        _reference_slopes(axis, dataset["learning_rate"].values)
     handles = [Line2D([], [], color=f"C{n}", marker="o", ms=4, label=s) for n, s in enumerate(_names(dataset))]
     fig.legend(handles=handles, loc="outside lower center", ncols=3, fontsize="small", frameon=False)
     return fig

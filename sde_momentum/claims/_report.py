@@ -90,14 +90,21 @@ def _mathml(latex: str) -> str:
     """LaTeX to MathML; dollar signs around it are dropped."""
     from latex2mathml.converter import convert
 
-    return convert(latex.strip().strip("$"), display="block")
+    # The converter knows `split`, which is the same table, but not `aligned`.
+    return convert(latex.strip().strip("$").replace("{aligned}", "{split}"), display="block")
 
 
 def _figure(figure, name: str) -> str:
     """A matplotlib figure as inline SVG, byte for byte the same for the same data."""
     import matplotlib
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
+    for axes in figure.axes:
+        # Labels of minor ticks on a logarithmic axis overlap at this size.
+        for axis, scale in ((axes.xaxis, axes.get_xscale()), (axes.yaxis, axes.get_yscale())):
+            if scale == "log":
+                axis.set_minor_formatter(NullFormatter())
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})

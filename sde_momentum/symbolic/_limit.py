@@ -10,10 +10,9 @@ from ._regime import Regime
 from ._rule import Source, UpdateRule
 from ._tensor_expression import TensorExpression
 
-ORDER_CONVENTION = (
-    "order p keeps the generator's terms below (small parameter)^p, and the leading covariance even where the grading "
-    "puts it higher; the small parameter is the time per step unless the regime names another"
-)
+# The small parameter is the time per step unless the regime names another. The leading covariance is kept even where
+# the grading puts it higher, as in the order-1 equation of SGD with noise of unit size.
+ORDER_CONVENTION = "order p keeps the generator below (small parameter)^p, and the leading covariance in any case"
 
 
 @dataclass(frozen=True)
