@@ -126,6 +126,8 @@ def _message(graph: Graph, sender: int, label: Label, around: Surroundings) -> V
         return around.state[node.field]
     if node.field == BASIS:
         return ravel_pytree(around.x)[1](around.unit[node.slots[1][0]])
+    if node.field == "one":
+        return jax.tree.map(jnp.ones_like, around.x)
     function = elementwise_expression(node)
     if function is not None:
         return componentwise(function, around.state)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import sympy as sp
 
 from ._symbols import GRADIENT, LEARNING_RATE
+from ._taylor import power_series
 
 
 class Monomial(NamedTuple):
@@ -57,13 +58,12 @@ def _monomial(term: sp.Expr, state: tuple[sp.Symbol, ...]) -> Monomial:
 
 def _series(term: sp.Expr, cutoff: Fraction) -> sp.Expr:
     """Expand in rational powers of η by substituting η = s^q and taking a power series in s."""
-    denominators = [int(p.exp.q) for p in term.atoms(sp.Pow) if p.base == LEARNING_RATE and p.exp.is_Rational] + [
-        2 for p in term.atoms(sp.Pow) if p.exp.is_Rational and p.exp.q == 2
-    ]
+    denominators = [int(p.exp.q) for p in term.atoms(sp.Pow) if p.base == LEARNING_RATE and p.exp.is_Rational]
+    denominators += [2 for p in term.atoms(sp.Pow) if p.exp.is_Rational and p.exp.q == 2]
     q = int(sp.ilcm(1, *denominators))
     s = sp.Dummy("s", positive=True)
-    substituted = sp.powdenest(term.subs(LEARNING_RATE, s**q), force=True)
-    expanded = sp.series(substituted, s, 0, int(sp.ceiling(sp.Rational(cutoff) * q))).removeO()
+    count = int(sp.ceiling(sp.Rational(cutoff) * q))
+    expanded = power_series(sp.powdenest(term.subs(LEARNING_RATE, s**q), force=True), s, count)
     return sp.expand(expanded.subs(s, LEARNING_RATE ** sp.Rational(1, q)))
 
 

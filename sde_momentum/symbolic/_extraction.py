@@ -12,7 +12,7 @@ from ._operator import Operator
 from ._symbols import LEARNING_RATE
 from ._tensor_expression import TensorExpression
 
-DELTA = "delta"
+DELTA, ONE = "delta", "one"
 
 
 def order_of(algebra: Algebra, graph: Graph) -> int:
@@ -70,7 +70,10 @@ def _collected(generator: Operator, order: int, pieces) -> dict:
 
 
 def _freed(algebra: Algebra, graph: Graph, frees: Iterable[Label]) -> Graph:
-    """Remove the test function and make its indices free; an index it holds twice becomes a Kronecker delta."""
+    """Remove the test function and make its indices free.
+
+    An index it holds twice becomes a Kronecker delta, and one that nothing else holds the vector of ones.
+    """
     rest = tuple(node for node in graph if node.field != TEST)
     mapping: dict[Label, Label] = {}
     deltas: list[Node] = []
@@ -82,6 +85,5 @@ def _freed(algebra: Algebra, graph: Graph, frees: Iterable[Label]) -> Graph:
     present = set(labels(rest))
     alone = [free for label, free in mapping.items() if label not in present]
     covered = {label for node in deltas for group in node.slots for label in group}
-    if any(free not in covered for free in alone):
-        raise AssertionError("a test function index is contracted with nothing")
-    return (*relabel(rest, mapping), *deltas)
+    ones = [Node(ONE, ((free,),)) for free in alone if free not in covered]
+    return (*relabel(rest, mapping), *deltas, *ones)

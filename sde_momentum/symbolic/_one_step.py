@@ -134,7 +134,8 @@ class OneStep:
                     continue
                 # Multinomial weight: the r-th repetition of one fragment brings a factor 1/r.
                 again = repeats + 1 if position == first and slots else 1
-                label = next_label(prefix)
+                # A constant displacement, such as that of time, has no node: its label stands in the slots alone.
+                label = max(next_label(prefix), 1 + max((used for _, used in slots), default=-1))
                 nodes = relabel(shift(fragment.nodes, label + 1), {OUT: label})
                 weight = coefficient * fragment.coefficient / again
                 yield from extend(position, total, weight, (*prefix, *nodes), [*slots, (name, label)], again)
