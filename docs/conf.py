@@ -53,5 +53,6 @@ default_role = "code"  # docstrings mark code with single backticks, as the page
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
+napoleon_use_ivar = True  # a property that is also listed under `Attributes` is described once
 
 bibtex_bibfiles = ["../sde_momentum/references.bib"]  # the package reads it too, for `Limit.citation`

@@ -51,11 +51,35 @@ def test_missing_docstrings_are_seen(monkeypatch):
     assert reported == {"Bare.method", "Empty", "function", "CONSTANT"}
 
 
+def test_constants_are_described_on_their_page():
+    """Python keeps no docstring for a constant: the page of its room holds the description, and it is not empty."""
+    public_names = importlib.import_module("public_names")
+    assert public_names._is_described("sde_momentum.solvers.Seed", "solvers")
+    assert not public_names._is_described("sde_momentum.solvers.See", "solvers")
+    assert not public_names._is_described("sde_momentum.solvers.Seed", "symbolic")
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_room_has_a_page(room):
     """A room is in the table of contents, and its page lists its members."""
+    page = (DOCS / "rooms" / f"{room}.md").read_text()
     assert f"rooms/{room}\n" in (DOCS / "index.md").read_text()
-    assert f".. automodule:: sde_momentum.{room}\n   :members:\n" in (DOCS / "rooms" / f"{room}.md").read_text()
+    assert f".. automodule:: sde_momentum.{room}\n   :members:\n" in page
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_room_says_what_it_is_for(room):
+    """Before its interface, the page of a room names its door, runs one example and says what it leaves to others."""
+    prose = (DOCS / "rooms" / f"{room}.md").read_text().split("## Interface")[0]
+    assert "**Through the door**" in prose
+    assert "```{code-cell}" in prose
+    assert "hat it does not do" in prose
+
+
+def test_every_page_is_in_a_table_of_contents():
+    """A page that no table lists cannot be found."""
+    listed = (DOCS / "index.md").read_text()
+    assert [page.stem for page in DOCS.glob("*.md") if page.stem != "index" and f"\n{page.stem}\n" not in listed] == []
 
 
 @pytest.mark.parametrize(
