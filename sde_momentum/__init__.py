@@ -13,7 +13,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "optimizers": (),
     "solvers": (),
     "problems": (),
-    "dynamics": ("Chain", "SDE", "chain", "sde"),
+    "dynamics": ("Chain", "SDE", "chain", "from_optax", "sde"),
     "manifold": ("slow_sde",),
     "ensembles": ("simulate",),
     "compare": ("OrderFit", "Verdict", "WeakError", "fit_order", "weak_error"),

@@ -15,6 +15,7 @@ from .compare import weak_error as weak_error
 from .dynamics import SDE as SDE
 from .dynamics import Chain as Chain
 from .dynamics import chain as chain
+from .dynamics import from_optax as from_optax
 from .dynamics import sde as sde
 from .ensembles import simulate as simulate
 from .manifold import slow_sde as slow_sde

@@ -2,7 +2,8 @@
 
 from sde_momentum.dynamics._chain import Chain as Chain
 from sde_momentum.dynamics._chain import chain as chain
+from sde_momentum.dynamics._optax import from_optax as from_optax
 from sde_momentum.dynamics._sde import SDE as SDE
 from sde_momentum.dynamics._sde import sde as sde
 
-__all__ = ["SDE", "Chain", "chain", "sde"]
+__all__ = ["SDE", "Chain", "chain", "from_optax", "sde"]
