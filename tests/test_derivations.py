@@ -17,6 +17,11 @@ def run(script: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
+def test_there_are_derivations():
+    """The other tests have something to run."""
+    assert {"sgd", "momentum"} <= {script.stem for script in SCRIPTS}
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_derivation(script):
     """The script's own assertions against the published equations hold."""

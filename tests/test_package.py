@@ -1,6 +1,7 @@
 """The top level: every name is where both tables say, and nothing heavy is loaded before it is needed."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,7 @@ def test_unknown_name_is_an_attribute_error():
         ("import sde_momentum; sde_momentum.__version__; dir(sde_momentum)", set()),
         ("import sde_momentum.symbolic", {"sympy"}),
         ("import sde_momentum.optimizers", {"sympy"}),
+        ("import sde_momentum.cli", {"tyro"}),
         ("import sde_momentum.solvers", {"jax", "diffrax", "equinox", "scipy"}),
     ],
 )
@@ -75,3 +77,36 @@ def test_imports_stay_light(statement, allowed):
 def test_import_probe_sees_a_heavy_package():
     """Negative control: the probe reports a package that is loaded."""
     assert loaded_by("import sympy") == {"sympy"}
+
+
+def bibliography() -> set[str]:
+    """Keys of the entries in `references.bib`."""
+    return set(re.findall(r"^@\w+\{([^,\s]+),", (PACKAGE / "references.bib").read_text(), re.MULTILINE))
+
+
+def cited_by_rules() -> set[str]:
+    """Keys of the sources of every rule in the catalogue."""
+    return {source.key for make in sde_momentum.optimizers.CATALOGUE.values() for source in make().sources}
+
+
+def cited_in_code() -> set[str]:
+    """Keys of every `Source(...)` written in the optimizers' modules, in the catalogue or not."""
+    calls = [
+        node
+        for path in sorted((PACKAGE / "optimizers").glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Source"
+    ]
+    return {ast.literal_eval(call.args[0]) for call in calls}
+
+
+def test_sources_of_the_optimizers_are_in_the_bibliography():
+    """A published statement is cited by a key that exists; the code cites nothing but literal keys."""
+    assert cited_by_rules() <= cited_in_code() <= bibliography()
+    assert cited_by_rules()
+
+
+def test_bibliography_is_read_by_its_keys():
+    """Negative control: a key that is not there, and a field that looks like one, are not found."""
+    assert "li2019stochastic" in bibliography()
+    assert not {"li2019", "title", "author"} & bibliography()
