@@ -52,7 +52,10 @@ def _member_is_documented(cls: type, name: str) -> bool:
 def _is_described(path: str, room: str) -> bool:
     """Whether the page of a room describes a constant: Python keeps no docstring for one."""
     page = (Path(__file__).parents[1] / "rooms" / f"{room}.md").read_text(encoding="utf-8")
-    return re.search(rf"^\.\. py:data:: {re.escape(path)}\n(?:   :.*\n)*\n   \S", page, re.MULTILINE) is not None
+    return (
+        re.search(rf"^\.\. py:data:: {re.escape(path.rpartition('.')[2])}\n(?:   :.*\n)*\n   \S", page, re.MULTILINE)
+        is not None
+    )
 
 
 def undocumented(room: str) -> list[str]:
