@@ -108,6 +108,9 @@ def _name(factory: Callable[..., Any]) -> str:
 def _in_catalogue(update: dict[str, sp.Expr], names: tuple[str, ...]) -> UpdateRule | None:
     """The catalogue's rule with the same state, hyperparameters and update."""
     for rule in _variants():
+        # Plain gradient descent has the update of SGD, but a transformation is fed stochastic gradients.
+        if rule.default_regime().noise_exponent is None:
+            continue
         alike = rule.state == tuple(update) and set(rule.hyperparameters) == set(names)
         at_x = rule.gradient_at == sp.Symbol(rule.state[0], real=True)
         if alike and at_x and all(sp.expand(rule.update[v] - update[v]) == 0 for v in update):

@@ -56,9 +56,6 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "erf": sp.erf,
     "sign": sp.sign,
     "abs": sp.Abs,
-    "max": sp.Max,
-    "min": sp.Min,
-    "clamp": lambda low, a, high: sp.Min(sp.Max(low, a), high),
 }
 
 
@@ -87,6 +84,11 @@ def apply_primitive(name: str, arguments: list[Value], parameters: dict[str, Any
         return arguments[0]
     if name == "integer_pow":
         return sp.sympify(arguments[0]) ** parameters["y"]
+    if name in ("max", "min"):
+        return _extreme(name, *map(sp.sympify, arguments), facts)
+    if name == "clamp":
+        low, value, high = map(sp.sympify, arguments)
+        return _extreme("min", _extreme("max", low, value, facts), high, facts)
     if name not in ELEMENTWISE:
         return Unreadable(name, "it has no reading for one component")
     if name == "div" and aval.dtype.kind in "iu":
@@ -120,6 +122,14 @@ def _compare(name: str, arguments: list[Value], facts: Facts) -> Value:
 
 
 _WORDS = {"lt": "<", "le": "≤", "gt": ">", "ge": "≥", "eq": "=", "ne": "≠"}
+
+
+def _extreme(name: str, left: sp.Expr, right: sp.Expr, facts: Facts) -> sp.Expr:
+    """The larger or the smaller of two values, the one that it always is where that is known."""
+    greater = decide("ge", left, right, facts)
+    if greater is None:
+        return sp.Max(left, right) if name == "max" else sp.Min(left, right)
+    return left if greater == (name == "max") else right
 
 
 def _same_at(counter: sp.Symbol, usual: sp.Expr, first: sp.Expr) -> bool:

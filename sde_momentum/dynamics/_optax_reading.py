@@ -5,14 +5,14 @@ from typing import Any
 
 import sympy as sp
 
-from sde_momentum.dynamics._optax_compare import Facts, is_nonnegative
+from sde_momentum.dynamics._optax_compare import GRADIENT, Facts, is_nonnegative
 from sde_momentum.dynamics._optax_primitives import Unreadable, Value
 from sde_momentum.dynamics._optax_reader import read_jaxpr
 from sde_momentum.dynamics._optax_trace import Trace
 from sde_momentum.symbolic import hyperparameter
 
 # Hyperparameters are positive, so that one called `x` would still be another symbol.
-X, G = sp.Symbol("x", real=True), sp.Symbol("g", real=True)
+X, G = sp.Symbol("x", real=True), GRADIENT
 
 
 @dataclass(frozen=True)

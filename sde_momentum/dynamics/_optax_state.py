@@ -16,8 +16,6 @@ _LETTERS = {
     "sum_of_squares": "G",
     "e_g": "G",
     "e_x": "U",
-    "count": "k",
-    "step": "k",
 }
 
 
@@ -44,7 +42,7 @@ def component(reading: Reading, taken: Iterable[str]) -> dict[str, sp.Expr]:
     shifted = {
         symbol: update[symbol].subs(moved, simultaneous=True) - start[symbol].subs(X, parameters) for symbol in needed
     }
-    names = _names(reading, needed, taken)
+    names = _names(reading, update, needed, taken)
     final = {symbol: sp.Symbol(name, real=True) for symbol, name in names.items()}
     result = {"x": parameters.xreplace(final)}
     return result | {names[symbol]: shifted[symbol].xreplace(final) for symbol in needed}
@@ -93,8 +91,12 @@ def _reachable(parameters: Value, update: dict) -> list[sp.Symbol]:
         found |= fresh
         pending += [update[symbol] for symbol in fresh]
     kept = [symbol for symbol in update if symbol in found]
-    counters = [symbol for symbol in kept if sp.expand(update[symbol] - symbol) == 1]
+    counters = [symbol for symbol in kept if _is_counter(symbol, update[symbol])]
     return [symbol for symbol in kept if symbol not in counters] + counters
+
+
+def _is_counter(symbol: sp.Symbol, value: Value) -> bool:
+    return isinstance(value, sp.Expr) and sp.expand(value - symbol) == 1
 
 
 def _require(value: Value) -> None:
@@ -103,13 +105,13 @@ def _require(value: Value) -> None:
         raise ValueError(f"cannot read the {what} of this transformation: {value.reason}.")
 
 
-def _names(reading: Reading, needed: list[sp.Symbol], taken: Iterable[str]) -> dict[sp.Symbol, str]:
+def _names(reading: Reading, update: dict, needed: list[sp.Symbol], taken: Iterable[str]) -> dict[sp.Symbol, str]:
     used = {"x", "g", *taken}
     names = {}
     for path, symbol in zip(reading.paths, reading.symbols, strict=True):
         if symbol not in needed:
             continue
-        base = _LETTERS.get(path, path)
+        base = "k" if _is_counter(symbol, update[symbol]) else _LETTERS.get(path, path)
         name = next(n for n in (base, *(f"{base}{j}" for j in range(2, 100))) if n not in used)
         used.add(name)
         names[symbol] = name
