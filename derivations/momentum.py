@@ -24,7 +24,6 @@ print(rule)
 
 # %%
 limit = sm.modified_equation(rule, order=2)
-print("slow variable:", limit.slow_variable)
 limit
 
 # %% [markdown]
@@ -38,7 +37,8 @@ limit
 eta, beta = LEARNING_RATE, MOMENTUM
 gradient = (Node("L", ((-1,),)),)
 hessian_gradient = (Node("L", ((-1, 0),)), Node("L", ((0,),)))
-published = TensorExpression.collect([(gradient, -1), (hessian_gradient, -eta / 2 * (1 + beta) / (1 - beta))])
+terms = [(gradient, -1), (hessian_gradient, -eta / 2 * (1 + beta) / (1 - beta))]
+published = TensorExpression.collect(terms)
 plain = sm.modified_equation(sm.optimizers.sgd(), order=2)
 assert not limit.drift["x"] - published
 assert not limit.covariance["x", "x"] - plain.covariance["x", "x"]
@@ -52,8 +52,8 @@ assert not limit.drift["x"].subs(beta, 0) - plain.drift["x"]
 
 # %%
 ball = sm.modified_equation(sm.optimizers.heavy_ball(), order=2)
-print(ball)
 assert not ball.drift["x"].subs({eta: eta * (1 - beta)}) - limit.drift["x"]
+ball
 
 # %% [markdown]
 # ## Momentum that depends on the learning rate, $1-\beta = \lambda\eta^\alpha$
@@ -63,9 +63,11 @@ assert not ball.drift["x"].subs({eta: eta * (1 - beta)}) - limit.drift["x"]
 
 # %%
 for alpha in (0, sp.Rational(1, 2), 1):
-    print(sm.modified_equation(rule, sm.Regime.noise_dominated(momentum_index=alpha), order=1), "\n")
+    regime = sm.Regime.noise_dominated(momentum_index=alpha)
+    print(sm.modified_equation(rule, regime, order=1), "\n")
 
-below = sm.modified_equation(rule, sm.Regime.noise_dominated(momentum_index=sp.Rational(1, 2)), order=1)
+half = sm.Regime.noise_dominated(momentum_index=sp.Rational(1, 2))
+below = sm.modified_equation(rule, half, order=1)
 same = sm.modified_equation(sm.optimizers.sgd(), sm.Regime.noise_dominated(), order=1)
 assert not below.drift["x"] - same.drift["x"]
 assert not below.covariance["x", "x"] - same.covariance["x", "x"]
@@ -85,10 +87,13 @@ import numpy as np
 
 jax.config.update("jax_enable_x64", True)
 
-problem = sm.problems.quadratic(np.diag([1.0, 0.5]), noise=np.array([[0.6, 0.2], [0.2, 0.4]]))
-setting = {"t1": 4.0, "learning_rates": (0.02, 0.01, 0.005, 0.0025), "learning_rate_unit": 0.1, "momentum": 0.8}
-figure, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
-cases = {"order 2": limit, "without the initial shift": replace(limit, initial_shift={})}
+noise = np.array([[0.6, 0.2], [0.2, 0.4]])
+problem = sm.problems.quadratic(np.diag([1.0, 0.5]), noise=noise)
+rates = {"learning_rates": (0.02, 0.01, 0.005, 0.0025), "learning_rate_unit": 0.1}
+setting = {"t1": 4.0, "momentum": 0.8, **rates}
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+unshifted = replace(limit, initial_shift={})
+cases = {"order 2": limit, "without the initial shift": unshifted}
 verdicts = []
 for axis, (title, equation) in zip(axes, cases.items(), strict=True):
     study = sm.weak_error(rule, equation, problem, np.array([1.0, -1.0]), **setting)
@@ -96,6 +101,6 @@ for axis, (title, equation) in zip(axes, cases.items(), strict=True):
     study.plot(axis)
     axis.set_title(title)
     verdicts.append(study.verdict)
-figure
+
 # %%
 assert verdicts == [sm.Verdict.CONFIRMED, sm.Verdict.REFUTED]

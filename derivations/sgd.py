@@ -36,7 +36,8 @@ second
 # %%
 gradient = (Node("L", ((-1,),)),)
 hessian_gradient = (Node("L", ((-1, 0),)), Node("L", ((0,),)))
-published = TensorExpression.collect([(gradient, -1), (hessian_gradient, -LEARNING_RATE / 2)])
+terms = [(gradient, -1), (hessian_gradient, -LEARNING_RATE / 2)]
+published = TensorExpression.collect(terms)
 assert not second.drift["x"] - published
 
 # %% [markdown]
@@ -74,7 +75,7 @@ import matplotlib.pyplot as plt
 jax.config.update("jax_enable_x64", True)
 
 problem = sm.problems.double_well()
-figure, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
 for axis, limit in zip(axes, (first, second), strict=True):
     study = sm.weak_error(
         rule,
@@ -93,4 +94,3 @@ for axis, limit in zip(axes, (first, second), strict=True):
     study.plot(axis)
     axis.set_title(f"order {limit.order}")
     assert study.verdict is sm.Verdict.CONFIRMED
-figure

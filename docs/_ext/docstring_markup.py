@@ -6,6 +6,8 @@ import jax.typing
 from sphinx.application import Sphinx
 from sphinx.util.typing import stringify_annotation
 
+from sde_momentum.solvers import Seed
+
 _DISPLAY = re.compile(r"^(?P<indent> *)\$\$(?P<latex>.+?)\$\$(?P<end>[.,;]?)[ ]*$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"(?<![\\$\w])\$(?P<latex>[^$]+?)\$(?!\w)")
 # An example, a display formula, a literal, or code with or without a role: what is not running text.
@@ -13,7 +15,7 @@ _FIXED = re.compile(r"(^ *(?:>>>|\.\.\. |\.\. ).*$|``.+?``|(?::[\w:+-]+:)?`[^`]+
 _QUALIFIED = re.compile(
     r"~?\b(?:jaxlib|jax|jaxtyping|numpy|sympy|equinox|diffrax|collections|typing)(?:\.\w+)*\.(?=\w)"
 )
-_ALIASES = {"ArrayLike": jax.typing.ArrayLike, "DTypeLike": jax.typing.DTypeLike}
+_ALIASES = {"ArrayLike": jax.typing.ArrayLike, "DTypeLike": jax.typing.DTypeLike, "Seed": Seed}
 
 
 def _display(match: re.Match[str]) -> str:
