@@ -1,5 +1,8 @@
 """Standard normal numbers as a function of (seed, path, step, component, stream)."""
 
+from collections.abc import Callable
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -51,14 +54,29 @@ def _scalar_normal(seed: Seed, path_index: ArrayLike, step: Array, stream: int, 
     return jnp.where((step & 1) != 0, second, first)
 
 
+def materialize(step: Array, compute: Callable[[], Array]) -> Array:
+    """`compute()`, written to memory before anything reads it.
+
+    One complex array is one loop of XLA's CPU backend. Fused into the loops of its readers, the hash would run again
+    for each, and one path at a time where they shuffle components. That backend drops `optimization_barrier`
+    before it fuses; it does not fuse across a condition, unless it can tell that this one always holds.
+    """
+    always = (step << 1) & 1 == 0
+
+    def behind_condition() -> Array:
+        like = jax.eval_shape(compute)
+        return lax.cond(always, compute, lambda: jnp.zeros(like.shape, like.dtype))
+
+    return lax.platform_dependent(cpu=behind_condition, default=lambda: lax.optimization_barrier(compute()))
+
+
 def _vector_normal(seed: Seed, path_index: ArrayLike, step: Array, size: int, stream: int, dtype: np.dtype) -> Array:
     blocks = (size + 1) // 2
     high = vector_words(seed, path_index, step, blocks, Kind.GAUSSIAN, stream)
     low = None
     if dtype == np.float64:
         low = vector_words(seed, path_index, step, blocks, Kind.GAUSSIAN_LOW, stream)
-    # One complex array is one loop: XLA's CPU backend would run the hash once for every real output.
-    packed = lax.optimization_barrier(lax.complex(*_pair(high, low)))
+    packed = materialize(step, lambda: lax.complex(*_pair(high, low)))
     pairs = jnp.stack([packed.real, packed.imag], axis=1)
     return pairs.reshape(2 * blocks, *pairs.shape[2:])[:size]
 
