@@ -33,7 +33,7 @@ def marked(name):
     return pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
 
 
-@pytest.mark.parametrize("name", map(marked, MODULES))
+@pytest.mark.parametrize("name", [marked(name) for name in MODULES])
 def test_examples(name):
     """Every example prints what its docstring says."""
     with jax.enable_x64(False):
