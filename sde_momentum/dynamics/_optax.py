@@ -13,7 +13,8 @@ from sde_momentum.dynamics._optax_trace import hyperparameter_names, trace
 from sde_momentum.optimizers import CATALOGUE
 from sde_momentum.symbolic import Regime, Source, UpdateRule
 
-_SIZE, _OTHER_SIZE = 3, 5
+# A vector, and a matrix of another size: norms, means and averages over rows show up in one of them.
+_SHAPE, _OTHER_SHAPE = (3,), (5, 2)
 
 
 def from_optax(
@@ -27,11 +28,12 @@ def from_optax(
 ) -> UpdateRule:
     r"""Read an optax gradient transformation back as an update rule, $x' = x + u(g, z, x)$, $z' = Z(g, z, x)$.
 
-    `init` and `update` are traced in float64 on a vector, with the hyperparameters as inputs, and their programs are
-    evaluated in sympy for one generic component. Constants become rationals (0.9 is 9/10). Guards against the overflow
-    of a step counter are taken as never reached; a `where` on the sign of an accumulator that starts ≥ 0 and stays so
-    is decided for a generic component, with every hyperparameter but the learning rate in (0, 1). Where two components
-    interact (norms, means), or random numbers enter, there is no update of one component, and the primitive is named.
+    `init` and `update` are traced in float64 on a vector and on a matrix, with the hyperparameters as inputs, and their
+    programs are evaluated in sympy for one generic component. Constants become rationals (0.9 is 9/10). Guards against
+    the overflow of a step counter are taken as never reached; a `where` on the sign of an accumulator that starts ≥ 0
+    and stays so is decided for a generic component, with every hyperparameter but the learning rate in (0, 1). Where
+    components interact (norms, means), or random numbers enter, there is no update of one component, and the primitive
+    is named.
 
     State leaves that never influence the parameters are dropped and equal ones merged. A leaf that does not start at
     zero is measured from its start, so that a chain from zero repeats optax. The counter of bias corrections and
@@ -54,7 +56,7 @@ def from_optax(
     Raises:
         TypeError: `factory` is not a function, or does not return a gradient transformation.
         ValueError: an unknown hyperparameter, a primitive without a reading for one component, a Python side effect, or
-            a dependence on the number of components.
+            a dependence on the shape of the parameters.
 
     Example:
         >>> import optax
@@ -67,15 +69,16 @@ def from_optax(
         ('v',)
 
     References:
-        Heo et al. and the DeepMind JAX ecosystem (2020): optax, whose `trace` is the heavy ball of Ghosh et al. (2023).
+        DeepMind et al. (2020), "The DeepMind JAX Ecosystem", for optax; Ghosh et al. (2023), Theorem 4.1, for the heavy
+        ball that its `trace` is.
     """
     names = hyperparameter_names(factory, hyperparameters)
     clash = [n for n in names if n in ("x", "g")]
     if clash:
         raise ValueError(f"a hyperparameter must not be called `{clash[0]}`, which is the state or the gradient.")
-    update = component(read(trace(factory, names, _SIZE), names), names)
-    _require_same(update, component(read(trace(factory, names, _SIZE), names), names), _SIDE_EFFECT)
-    _require_same(update, component(read(trace(factory, names, _OTHER_SIZE), names), names), _DIMENSION)
+    update = component(read(trace(factory, names, _SHAPE), names), names)
+    _require_same(update, component(read(trace(factory, names, _SHAPE), names), names), _SIDE_EFFECT)
+    _require_same(update, component(read(trace(factory, names, _OTHER_SHAPE), names), names), _DIMENSION)
     known = _in_catalogue(update, names)
     return UpdateRule(
         name=name or _name(factory),
@@ -90,7 +93,7 @@ def from_optax(
 _SIDE_EFFECT = (
     "two traces of the transformation differ, so it has a Python side effect (it keeps or reads outside state)"
 )
-_DIMENSION = "the transformation depends on the number of components"
+_DIMENSION = "the transformation depends on the number or the arrangement of the components"
 
 
 def _require_same(first: dict[str, sp.Expr], second: dict[str, sp.Expr], otherwise: str) -> None:

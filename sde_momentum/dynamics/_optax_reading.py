@@ -45,7 +45,7 @@ def read(trace: Trace, names: tuple[str, ...]) -> Reading:
             culprit = next(e.primitive.name for e in program.jaxpr.eqns if e.effects)
             raise ValueError(f"the transformation has a side effect, the primitive `{culprit}`; it cannot be read.")
     values: list[Value] = [hyperparameter(name) for name in names]
-    initial = read_jaxpr(trace.init.jaxpr, trace.init.consts, [*values, X], trace.size, {})
+    initial = read_jaxpr(trace.init.jaxpr, trace.init.consts, [*values, X], trace.shape, {})
     inputs = [_input(trace, j) for j in range(len(trace.leaves))]
     never_negative = [_known_nonnegative(value, {}) for value in initial]
     while True:
@@ -54,7 +54,7 @@ def read(trace: Trace, names: tuple[str, ...]) -> Reading:
             for j, (s, sign) in enumerate(zip(inputs, never_negative, strict=True))
             if isinstance(s, sp.Symbol)
         }
-        results = read_jaxpr(trace.update.jaxpr, trace.update.consts, [*values, G, X, *inputs], trace.size, facts)
+        results = read_jaxpr(trace.update.jaxpr, trace.update.consts, [*values, G, X, *inputs], trace.shape, facts)
         kept = [
             sign and _known_nonnegative(value, facts) for sign, value in zip(never_negative, results[1:], strict=True)
         ]
@@ -70,7 +70,7 @@ def read(trace: Trace, names: tuple[str, ...]) -> Reading:
 
 def _input(trace: Trace, position: int) -> Value:
     leaf: Any = trace.leaves[position]
-    if leaf.shape not in ((), (trace.size,)) or getattr(leaf.dtype, "kind", "other") not in "fiu":
+    if leaf.shape not in ((), trace.shape) or getattr(leaf.dtype, "kind", "other") not in "fiu":
         return Unreadable("state", f"the leaf `{trace.paths[position]}` is {leaf.dtype}{list(leaf.shape)}")
     path = trace.paths[position]
     return sp.Symbol(f"state.{path}" if trace.paths.count(path) == 1 else f"state.{path}[{position}]", real=True)

@@ -10,21 +10,21 @@ import jax.numpy as jnp
 
 
 class Trace(NamedTuple):
-    """Programs of one transformation for parameters of shape `(size,)`.
+    """Programs of one transformation for parameters of one shape.
 
     Args:
         init: (hyperparameters, x) → state leaves.
         update: (hyperparameters, g, x, state leaves) → (next x, next state leaves).
         paths: where each state leaf sits, `trace` for `state[0].trace`.
         leaves: shape and dtype of the state leaves.
-        size: length of the vectors.
+        shape: shape of the parameters.
     """
 
     init: Any
     update: Any
     paths: tuple[str, ...]
     leaves: tuple[Any, ...]
-    size: int
+    shape: tuple[int, ...]
 
 
 def hyperparameter_names(factory: Callable[..., Any], wanted: Sequence[str] | None) -> tuple[str, ...]:
@@ -62,15 +62,16 @@ def hyperparameter_names(factory: Callable[..., Any], wanted: Sequence[str] | No
     return names
 
 
-def trace(factory: Callable[..., Any], names: tuple[str, ...], size: int) -> Trace:
-    """Trace a transformation on a vector of parameters, in float64.
+def trace(factory: Callable[..., Any], names: tuple[str, ...], shape: tuple[int, ...]) -> Trace:
+    """Trace a transformation on one array of parameters, in float64.
 
     Raises:
         TypeError: the factory does not return a gradient transformation.
-        ValueError: the program depends on the value of a hyperparameter, or the state changes its structure.
+        ValueError: the program depends on the value of a hyperparameter, it keeps values outside its state,
+            or the state changes its structure.
     """
     with jax.enable_x64(True):
-        vector, scalars = jnp.zeros(size), [jnp.zeros(()) for _ in names]
+        array, scalars = jnp.zeros(shape), [jnp.zeros(()) for _ in names]
         paths: list[Any] = []
 
         def init(values, x):
@@ -86,14 +87,24 @@ def trace(factory: Callable[..., Any], names: tuple[str, ...], size: int) -> Tra
             return [x + updates, *jax.tree.leaves(new)]
 
         try:
-            first, shapes = jax.make_jaxpr(init, return_shape=True)(scalars, vector)
-            second = jax.make_jaxpr(update)(scalars, vector, vector, shapes)
+            first, shapes = jax.make_jaxpr(init, return_shape=True)(scalars, array)
+            second = jax.make_jaxpr(update)(scalars, array, array, shapes)
         except jax.errors.ConcretizationTypeError as error:
             raise ValueError(
                 "the transformation needs the value of a hyperparameter or of the state in Python (an `if`, or "
                 f"`float(…)`), so it has no one formula; fix that argument in a lambda. JAX says: {_first_line(error)}"
             ) from None
-    return Trace(first, second, tuple(map(_leaf_name, paths[1:])), tuple(shapes), size)
+        except jax.errors.UnexpectedTracerError:
+            raise ValueError(_SIDE_EFFECT) from None
+    if any(isinstance(constant, jax.core.Tracer) for constant in (*first.consts, *second.consts)):
+        raise ValueError(_SIDE_EFFECT)
+    return Trace(first, second, tuple(map(_leaf_name, paths[1:])), tuple(shapes), shape)
+
+
+_SIDE_EFFECT = (
+    "the transformation has a Python side effect: it keeps values between calls outside its state; return them from "
+    "`update` as state."
+)
 
 
 def _transform(factory: Callable[..., Any], names: tuple[str, ...], values: Sequence[Any]) -> Any:
