@@ -4,10 +4,37 @@ from collections.abc import Callable
 
 from sde_momentum.symbolic import UpdateRule
 
+from ._adagrad import adagrad as adagrad
+from ._adam import adam as adam
+from ._gd import gd as gd
 from ._heavy_ball import heavy_ball as heavy_ball
+from ._nesterov import nesterov as nesterov
+from ._qhm import qhm as qhm
+from ._rmsprop import rmsprop as rmsprop
 from ._sgd import sgd as sgd
 from ._sgdm import sgdm as sgdm
 
-CATALOGUE: dict[str, Callable[[], UpdateRule]] = {"sgd": sgd, "sgdm": sgdm, "heavy_ball": heavy_ball}
+CATALOGUE: dict[str, Callable[[], UpdateRule]] = {
+    "gd": gd,
+    "sgd": sgd,
+    "sgdm": sgdm,
+    "heavy_ball": heavy_ball,
+    "nesterov": nesterov,
+    "qhm": qhm,
+    "adagrad": adagrad,
+    "rmsprop": rmsprop,
+    "adam": adam,
+}
 
-__all__ = ["CATALOGUE", "heavy_ball", "sgd", "sgdm"]
+__all__ = [
+    "CATALOGUE",
+    "adagrad",
+    "adam",
+    "gd",
+    "heavy_ball",
+    "nesterov",
+    "qhm",
+    "rmsprop",
+    "sgd",
+    "sgdm",
+]

@@ -24,7 +24,7 @@ def heavy_ball() -> UpdateRule:
         Ghosh et al. (2023), Theorem 4.1.
     """
 
-    @update_rule(state=("x", "v"), fast=("v",), sources=_SOURCES, regimes=_regimes)
+    @update_rule(state=("x", "v"), fast=("v",), sources=_SOURCES, regimes=heavy_ball_regimes)
     def heavy_ball(x, v, g, *, learning_rate, momentum):
         v = momentum * v + g
         return x - learning_rate * v, v
@@ -32,7 +32,8 @@ def heavy_ball() -> UpdateRule:
     return heavy_ball
 
 
-def _regimes() -> tuple[Regime, ...]:
+def heavy_ball_regimes() -> tuple[Regime, ...]:
+    """Return both noise scales on the clock t = kγ/(1 − μ), on which the drift is −∇L."""
     clock = LEARNING_RATE / (1 - MOMENTUM)
     return (
         Regime("small-noise", clock=clock),

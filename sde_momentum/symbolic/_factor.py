@@ -49,7 +49,38 @@ def factor_of(covariance: Covariance, variables: tuple[str, ...]) -> dict[str, T
         correction = _absorbed(block - known, symmetric=variable == pivot, scale=scale)
         if correction:
             factor[variable] = factor.get(variable, TensorExpression()) + correction * (1 / root)
+    for variable in variables:
+        if variable != pivot:
+            _require_leading(covariance.get((variable, variable)), factor.get(variable), variable)
     return factor
+
+
+def _require_leading(block: TensorExpression | None, factor: TensorExpression | None, variable: str) -> None:
+    """Check the lowest power of η of B Bᵀ against the block of a variable that the pivot's blocks determined."""
+    wanted = _lowest(block or TensorExpression())
+    terms = list(_lowest(factor or TensorExpression()))
+    found = []
+    for left, a in terms:
+        for right, b in terms:
+            mirrored = relabel(right, {FREE[0]: FREE[1], FREE[1]: FREE[0]})
+            found.append((_contracted(left, mirrored, variable), a * b))
+    if wanted - TensorExpression.collect(found):
+        raise NoFactor(f"the noise of {variable} is not the noise of the other variables passed on")
+
+
+def _lowest(expression: TensorExpression) -> TensorExpression:
+    powers = [(sp.sympify(c).expand().leadterm(LEARNING_RATE)[1], graph, c) for graph, c in expression]
+    lowest = min((power for power, _, _ in powers), default=0)
+    return TensorExpression(tuple((graph, c) for power, graph, c in powers if power == lowest))
+
+
+def _contracted(left: Graph, right: Graph, variable: str) -> Graph:
+    """S_ia S_ja = Σ_ij for two columns without derivatives, in graphs without summed labels in common."""
+    columns = [next(node for node in graph if node.field == FACTOR) for graph in (left, right)]
+    if any(column.slots[2] or column.slots[0][0] >= 0 for column in columns):
+        raise NoFactor(f"the noise of {variable} could not be checked")
+    rest = [node for graph in (left, right) for node in graph if node.field != FACTOR]
+    return (*rest, _SIGMA)
 
 
 def _block(covariance: Covariance, left: str, right: str) -> TensorExpression:
@@ -77,9 +108,11 @@ def _leading(block: TensorExpression) -> tuple[Graph, sp.Expr]:
 
 def _positive_root(square: sp.Expr) -> sp.Expr:
     """√ of a square, with the sign that is positive for hyperparameters in (0, 1); the sign of B is free."""
-    root = sp.sqrt(sp.factor(square)).replace(sp.Abs, lambda argument: argument)
-    sample = root.subs({symbol: sp.Rational(1, 2) for symbol in root.free_symbols})
-    return -root if sample.is_negative else root
+    at_half = lambda e: e.subs({symbol: sp.Rational(1, 2) for symbol in e.free_symbols})
+    parts = [part if at_half(part) > 0 else sp.expand(-part) for part in sp.fraction(sp.factor(square))]
+    root = sp.sqrt(parts[0]) / sp.sqrt(parts[1])
+    root = root.replace(sp.Abs, lambda argument: argument)
+    return -root if at_half(root) < 0 else root
 
 
 def _leading_block(scale: Graph, root: sp.Expr) -> TensorExpression:
@@ -94,7 +127,7 @@ def _absorbed(matrix: TensorExpression, *, symmetric: bool, scale: Graph) -> Ten
     mirrored = relabel(scale, {FREE[0]: FREE[1]})
     for graph, coefficient in matrix:
         inner = _without(graph, mirrored)
-        position = None if inner is None else next((p for p, node in enumerate(inner) if _right_factor(node)), None)
+        position = None if inner is None else _right_factor(inner, symmetric)
         if inner is not None and position is not None:
             # T_ik Σ_kj φ_j = (T S)_ia (φS)_ja; in a symmetric block its mirror image is the other half.
             pairs.append((_with_column(inner, position), coefficient))
@@ -118,8 +151,17 @@ def _without(graph: Graph, nodes: Graph) -> Graph | None:
     return tuple(rest)
 
 
-def _right_factor(node: Node) -> bool:
-    return node.field == "Sigma" and not node.slots[1] and FREE[1] in node.slots[0] and node != _SIGMA
+def _right_factor(graph: Graph, symmetric: bool) -> int | None:
+    """Position of a Σ with the second free index and no derivative; in a symmetric block Σ_ij itself does not count."""
+    for position, node in enumerate(graph):
+        if (
+            node.field == "Sigma"
+            and not node.slots[1]
+            and FREE[1] in node.slots[0]
+            and not (symmetric and node == _SIGMA)
+        ):
+            return position
+    return None
 
 
 def _left_factor(node: Node) -> bool:
@@ -140,4 +182,3 @@ def _derivative_of_sigma(graph: Graph) -> Graph | None:
             if not any(label < 0 for label in labels(rest)):
                 return (*rest, Node(FACTOR, ((FREE[0],), (FREE[1],), node.slots[1])))
     return None
-

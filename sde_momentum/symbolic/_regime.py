@@ -65,8 +65,8 @@ class Regime:
         for order, scale in self.cumulant_scales.items():
             if power_of_learning_rate(scale, f"cumulant_scales[{order}]")[1] < 0:
                 raise ValueError(
-                    f"regime `{self.name}`: cumulant {order} of ξ grows like {scale}; put the growth into `noise_scale`, "
-                    "of which every cumulant takes its share."
+                    f"regime `{self.name}`: cumulant {order} of ξ grows like {scale}; put the growth into "
+                    "`noise_scale`, of which every cumulant takes its share."
                 )
 
     def __hash__(self) -> int:
@@ -76,6 +76,11 @@ class Regime:
     def small_noise(cls) -> "Regime":
         """σ = 1, t = kη: the noise of the limit is of size √η (Li, Tai, E 2019)."""
         return cls("small-noise")
+
+    @classmethod
+    def noiseless(cls) -> "Regime":
+        """No noise, σ = 0, t = kη: limits are ordinary differential equations."""
+        return cls("noiseless", sp.S.Zero)
 
     @classmethod
     def noise_dominated(cls, momentum_index: int | Fraction | sp.Rational = 0) -> "Regime":

@@ -1,0 +1,66 @@
+"""The regimes of adaptive methods: how averages of squares scale with the learning rate."""
+
+import sympy as sp
+
+from sde_momentum.symbolic import LEARNING_RATE, Regime, hyperparameter
+
+ETA = LEARNING_RATE
+
+
+def adaptive_noise_dominated(
+    averages: tuple[str, ...],
+    squares: tuple[str, ...] = ("G",),
+    counters: tuple[str, ...] = (),
+    eps_inside: bool = False,
+) -> Regime:
+    """Return σ = σ₀/η, 1 − β_i = c_i η², ε of the size of the noise, t = kη²: noise and drift of one size.
+
+    Args:
+        averages: decay hyperparameters β_i; c_i is the new constant `rate_β_i`.
+        squares: state variables that average squared gradients; the limit describes u = η² G.
+        counters: state variables that count steps; the limit describes the time η² k.
+        eps_inside: ε stands inside the root.
+
+    References:
+        Malladi et al. (2022), Definition 4.4.
+    """
+    eps = hyperparameter("eps0")
+    scalings = {name: 1 - hyperparameter(f"rate_{name}") * ETA**2 for name in averages}
+    scalings["eps"] = eps**2 / ETA**2 if eps_inside else eps / ETA
+    scales = dict.fromkeys((*squares, *counters), ETA ** (-2))
+    noise = hyperparameter("sigma0") / ETA
+    return Regime("noise-dominated", noise, ETA**2, scalings, scales, cumulant_scales={3: ETA})
+
+
+def adaptive_ballistic(
+    averages: tuple[str, ...],
+    squares: tuple[str, ...] = ("G",),
+    counters: tuple[str, ...] = (),
+    eps_inside: bool = False,
+) -> Regime:
+    """Return σ = 1, 1 − β_i = c_i η, t = kη: the noise of the limit is of size √η.
+
+    Args:
+        averages: decay hyperparameters β_i; c_i is the new constant `rate_β_i`.
+        squares: state variables that average squared gradients; they keep their scale.
+        counters: state variables that count steps; the limit describes the time η k.
+        eps_inside: ε stands inside the root; it keeps its size either way.
+
+    References:
+        Compagnoni et al. (2025), the scaling of their equations for RMSprop and Adam.
+    """
+    del squares, eps_inside
+    scalings = {name: 1 - hyperparameter(f"rate_{name}") * ETA for name in averages}
+    return Regime("ballistic", sp.S.One, ETA, scalings, dict.fromkeys(counters, 1 / ETA))
+
+
+def accumulating(squares: tuple[str, ...] = ("G",), eps_inside: bool = False) -> Regime:
+    """Return σ = 1, G = u/η², t = kη²: a sum of squares that makes the steps small.
+
+    Args:
+        squares: state variables that add up squared gradients; the limit describes u = η² G.
+        eps_inside: ε stands inside the root.
+    """
+    eps = hyperparameter("eps0")
+    scalings = {"eps": eps**2 / ETA**2 if eps_inside else eps / ETA}
+    return Regime("accumulating", sp.S.One, ETA**2, scalings, dict.fromkeys(squares, ETA ** (-2)))
