@@ -180,6 +180,7 @@ def trainer() -> Trainer:
     return Trainer(digits_mlp(16, 4, 1e-3, replacement=False, dtype=jnp.float32), STEPS, False, SEED)
 
 
+@pytest.mark.slow
 def test_optimizers_share_start_and_data(trainer):
     """SGDM without momentum is SGD to the last bits: both see the same starts and minibatches."""
     replicas = np.arange(BLOCK)
@@ -190,6 +191,7 @@ def test_optimizers_share_start_and_data(trainer):
     assert np.all(np.abs(other - first)[:, -1] > 1e-4)
 
 
+@pytest.mark.slow
 def test_training_is_the_textbook_loop(trainer):
     """Losses agree with a loop over steps written out, in minibatches and with the full batch."""
     problem, replica = trainer.problem, 5

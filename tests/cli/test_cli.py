@@ -116,6 +116,7 @@ def test_simulate_and_save(capsys, tmp_path):
     assert "mean" in xr.load_dataset(path, engine="h5netcdf")
 
 
+@pytest.mark.slow
 def test_compare_on_the_quadratic(capsys, tmp_path):
     """Exact errors confirm order 2, and the study is saved with its figure."""
     path = tmp_path / "study.nc"

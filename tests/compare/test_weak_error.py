@@ -136,6 +136,7 @@ def test_linear_processes_are_recognized(bowl):
     assert affine_chain(chain(sgd(), double_well(), learning_rate=0.1), jnp.asarray(0.5)) is None
 
 
+@pytest.mark.slow
 def test_multiplicative_noise_is_affine():
     """Noise linear in x has closed moments: order 2 is measured on it without sampling."""
     problem = general(lambda x: 0.5 * x**2, lambda x, w: w[0] + 0.7 * x * w[1], 2)

@@ -38,6 +38,7 @@ def terrain(**weights):
     return Terrain(*(jnp.asarray(float(weights.get(name, 0.0))) for name in names))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [(3.0, 0.4), (0.5, 1.2), (-2.0, -0.1)])
 def test_hyperbola_conserves_the_difference_of_squares(start):
     """For L = ½(xy − 1)², gradient flow conserves x² − y²: with xy = 1 that determines Φ to 1e-7."""

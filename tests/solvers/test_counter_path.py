@@ -34,7 +34,7 @@ def test_an_increment_is_its_number_times_the_root_of_dt():
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: type(law).__name__)
-@pytest.mark.parametrize("size", [None, 2])
+@pytest.mark.parametrize("size", [None, pytest.param(2, marks=pytest.mark.slow)])
 def test_sums_substeps_and_coarse_steps_are_one_path(law, size):
     """All ways to ask for W(t + 20 dt) − W(t) agree: sums, substeps, coarser paths, the value of the path."""
     path = _path(size, law, t1=10.0)

@@ -121,7 +121,9 @@ def test_trees_as_states():
         assert np.isfinite(y1["v"]).all()
 
 
-@pytest.mark.parametrize("name", ["MacroEuler", pytest.param("WeakRK2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", [pytest.param("MacroEuler", marks=pytest.mark.slow), pytest.param("WeakRK2", marks=pytest.mark.slow)]
+)
 def test_gradients_agree_across_adjoints(name):
     """Reverse mode by `DirectAdjoint` and `RecursiveCheckpointAdjoint` and forward mode agree with differences."""
     loss = lambda args, adjoint: jnp.sum(_solve(SOLVERS[name], "fused", args=args, adjoint=adjoint) ** 2)
