@@ -98,6 +98,7 @@ def test_equilibrated_adam_descends_the_root_of_the_diagonal():
     assert float(jnp.linalg.norm(early - expected)) > 1e-2
 
 
+@pytest.mark.slow
 def test_where_the_trace_is_constant_adam_moves_and_sgd_rests():
     """On the sphere tr H = 4: SGD under label noise has no drift; Adam moves towards a coordinate axis."""
     sphere, x = ellipse(jnp.ones(3)), on_ellipse(jnp.ones(3))

@@ -107,6 +107,7 @@ def underdamped_drift(rate, factor):
     return 0.5 * jnp.sum(jax.vmap(second, in_axes=1, out_axes=1)(rate * factor), axis=1)
 
 
+@pytest.mark.slow
 def test_slow_drift_at_index_one_is_the_second_derivative_of_the_underdamped_flow():
     """The limit of the flow in (x, m) has the drift with underdamped weights, cross term included, to 1e-6."""
     factor = jnp.asarray(np.random.default_rng(5).normal(size=(3, 3)))

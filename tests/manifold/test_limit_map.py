@@ -82,6 +82,7 @@ def test_too_few_steps_are_reported():
     assert not bool(limit.converged)
 
 
+@pytest.mark.slow
 def test_float32_reaches_its_own_precision():
     """In float32 the same limits are found to 1e-5."""
     loss = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), terrain(hyperbola=1))

@@ -87,6 +87,7 @@ def test_a_single_path_is_a_column_of_the_batch(name):
         np.testing.assert_allclose(mapped, _batch(SOLVERS[name]), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_vector_states_with_dense_noise():
     """A state of shape (d, N) with m noise components, S given densely for one replica, in one solve for all."""
     path = CounterPath(0.0, 0.5, 1 / 8, 7, np.arange(PATHS), size=3, dtype="float32")

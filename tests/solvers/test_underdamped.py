@@ -68,6 +68,7 @@ def test_strong_friction_gives_the_overdamped_equation():
     np.testing.assert_allclose(x, 1 + _kick(0.0, 1.0, None, h, path.evaluate(0.0, h)), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_term_is_an_ordinary_term():
     """Euler's method on the term converges to the same values as the splitting on one path."""
     values = {}

@@ -21,8 +21,8 @@ STATEMENTS = {
 def test_limit_in_latex():
     """The aligned environment has the assumptions, the equation, the start, the symbols and the convention."""
     convention = (
-        r"& \text{order p keeps the generator's terms below (time per step)}^{p}\text{, and the leading "
-        r"covariance even where the grading puts it higher}"
+        r"& \text{order p keeps the generator below (small parameter)}^{p}\text{, and the leading "
+        r"covariance in any case}"
     )
     assert to_latex(STATEMENTS["limit"]()).splitlines() == [
         r"\begin{aligned}",
