@@ -99,6 +99,7 @@ def test_a_promise_above_the_truth_is_refuted(momentum):
     assert outcomes(study, truth / 2 + 0.25, (DISTANCE,)) == [Outcome.NOT_SUPPORTED]
 
 
+@pytest.mark.slow
 def test_few_replicas_leave_the_claim_undecided(small_evidence):
     """With 16 replicas the sampled orders are unknown: undecided, and nothing is refuted."""
     found = {measurement.label: measurement.outcome for measurement in small_evidence.measurements}
@@ -107,6 +108,7 @@ def test_few_replicas_leave_the_claim_undecided(small_evidence):
     assert Outcome.UNDECIDED in {o for label, o in found.items() if label.startswith("logistic")}
 
 
+@pytest.mark.slow
 def test_evidence_survives_the_disk_and_can_be_drawn(small_evidence, tmp_path):
     """The data set is the same after netCDF, and the figure shows every study in both panels."""
     matplotlib.use("agg")

@@ -218,6 +218,7 @@ def test_steps_must_fit_the_save_times(trainer):
         dataclasses.replace(trainer, steps=SAVES + 1)
 
 
+@pytest.mark.slow
 def test_a_tiny_real_run_is_undecided(tmp_path):
     """The whole experiment with few steps and pairs: data and figure are complete, the outcome is undecided."""
     tiny = {SMALL: (False, 1e-3), FULL: (True, 1e-3), INTERPOLATING: (False, 0.0)}

@@ -59,6 +59,7 @@ def test_label_noise_equals_the_dense_route():
     assert int(result.space.codimension) == int(reference.space.codimension) == 2 * ROWS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [jnp.inf, 0.2])
 def test_correlated_output_noise_equals_the_dense_route(rate):
     """A full S, below momentum index 1 and at it, to 1e-8."""
@@ -75,6 +76,7 @@ def test_a_diagonal_is_the_matrix_with_that_diagonal():
     assert relative(kernel(diagonal).drift, matrix) < 1e-12
 
 
+@pytest.mark.slow
 def test_cross_entropy_with_sampled_labels_equals_the_dense_route():
     """Labels drawn from softmax(f): Σ = H; the kernel of rescaled logits gives the dense drift to 1e-8."""
     targets = jax.nn.softmax(TARGETS)

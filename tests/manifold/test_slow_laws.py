@@ -45,6 +45,7 @@ def closed_flow(t, w, args):
     return 4 * DELTA**2 * Z * w * (jnp.sum(Z**3 * w) / jnp.sum(Z**2 * w) - Z)
 
 
+@pytest.mark.slow
 def test_label_noise_flow_of_a_quadratic_form():
     """The squares w = u² follow its closed flow to τ = 0.4 within 1e-6; the flow of twice the constant is refuted."""
     sde = slow_sde(FORM, codimension=1)
@@ -113,6 +114,7 @@ def along_manifold(functional, direction):
     return (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("functional", "gradient"),
     [(trace_hessian, trace_hessian_gradient), (log_pseudo_determinant, log_pseudo_determinant_gradient)],

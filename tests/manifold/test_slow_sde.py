@@ -110,6 +110,7 @@ def test_momentum_below_index_one_has_the_equation_of_sgd():
     assert plain.relaxation_rate == averaged.relaxation_rate == ball.relaxation_rate == math.inf
 
 
+@pytest.mark.slow
 def test_momentum_at_index_one_differs_and_tends_to_sgd():
     """The drift at λ = 0.5 differs from SGD's by over 1 %, at λ = 1e8 by below 1e-7; the noise never differs."""
     at = lambda **kw: members(slow_sde(PROBLEM, sgdm, codimension=2, **kw), 0.0)
@@ -122,6 +123,7 @@ def test_momentum_at_index_one_differs_and_tends_to_sgd():
     np.testing.assert_allclose(flat(slow_noise), flat(noise), atol=1e-15)
 
 
+@pytest.mark.slow
 def test_a_schedule_scales_drift_by_its_square_and_noise_by_itself():
     """λ_τ = 1 + τ at τ = 0.5: drift × 2.25, noise × 1.5; at momentum index 1 the rate becomes λ/λ_τ."""
     schedule = lambda t: 1 + t

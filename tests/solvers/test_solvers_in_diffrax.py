@@ -108,6 +108,7 @@ def test_vector_states_with_dense_noise():
         np.testing.assert_allclose(solve(single(4), jnp.ones(2)), both[:, 4], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_trees_as_states():
     """A state may be any pytree."""
     path = CounterPath(0.0, 1.0, 1 / 8, 7, np.arange(PATHS), size=2, dtype="float32")
