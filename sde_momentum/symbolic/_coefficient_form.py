@@ -102,7 +102,9 @@ def _is_negative(base: sp.Expr) -> bool:
 
 def _degree(term: sp.Expr) -> tuple:
     """Power of η, total degree, then names: what sums are sorted by."""
-    powers = {str(base): exponent for base, exponent in term.as_powers_dict().items() if base.is_Symbol}
+    # A symbolic exponent, as in β^k, has no size to sort by: such a factor counts by name only.
+    numeric = (item for item in term.as_powers_dict().items() if item[0].is_Symbol and item[1].is_number)
+    powers = {str(base): exponent for base, exponent in numeric}
     rate = powers.pop("learning_rate", sp.S.Zero)
     return rate, sum(powers.values()), sorted(powers.items()), str(term)
 

@@ -32,6 +32,7 @@ def test_order_one_exists_under_every_regime(name):
     """Each row works: a limit of order 1, that prints in every format, under each of the rule's regimes."""
     rule = CATALOGUE[name]()
     assert rule.name == name
+    assert str(rule).startswith(name)
     for regime in rule.regimes():
         limit = modified_equation(rule, regime, order=1)
         assert limit.exists
