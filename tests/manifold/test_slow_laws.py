@@ -69,6 +69,7 @@ def test_label_noise_flow_of_a_quadratic_form():
     assert float(jnp.max(jnp.abs(moved - doubled))) > 1e-2
 
 
+@pytest.mark.slow
 def test_label_noise_has_no_tangential_part():
     """P S w = 0 on Γ, and the increment over dt is the drift to O(dt²)."""
     sde = slow_sde(FORM, codimension=1)
@@ -128,6 +129,7 @@ def test_regularizer_gradients_are_derivatives_along_the_manifold(functional, gr
     assert float(jnp.linalg.norm(jax.hessian(bent_valley)(POINT) @ direction)) < 1e-12
 
 
+@pytest.mark.slow
 def test_normal_noise_descends_the_log_determinant():
     """Σ = s²(I − P) gives −(s²/4) ∇_Γ log det⁺ H, and Σ = cH gives −(c/4) ∇_Γ tr H; they differ."""
 

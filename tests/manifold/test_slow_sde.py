@@ -137,6 +137,7 @@ def test_a_schedule_scales_drift_by_its_square_and_noise_by_itself():
     np.testing.assert_allclose(flat(scaled), 2.25 * flat(drift), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_increment_is_drift_and_noise_up_to_the_retraction():
     """With retraction_steps = 0 the increment is drift dt + P S dw exactly; with them it ends on Γ."""
     dw = jnp.array([0.02, 0.01])
@@ -184,6 +185,7 @@ def test_init_refuses_an_isolated_minimum():
         slow_sde(bowl).init(jnp.array([1.0, 2.0]))
 
 
+@pytest.mark.slow
 def test_kernel_equation_is_the_dense_one_and_lowers_the_trace():
     """On a small network both routes agree to 1e-8; tr H falls along the flow while the loss stays zero."""
     rng = np.random.default_rng(1)
