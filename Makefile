@@ -62,7 +62,7 @@ gpu: ## the tests that need an accelerator, with the JAX of GPU_PYTHON
 	PYTHONPATH=. $(GPU_PYTHON) -m pytest -m gpu
 
 lock: setup ## requirements.lock from pyproject.toml; UPGRADE=--upgrade takes the newest versions
-	$(BIN)/uv pip compile $(UPGRADE) --quiet --universal --no-header --no-emit-index-url --no-annotate --python-version 3.11 \
+	$(BIN)/uv pip compile $(UPGRADE) --quiet --universal --no-header --no-annotate --python-version 3.11 \
 	  --extra dev --extra docs pyproject.toml --output-file requirements.lock
 
 clean: ## remove everything that the other targets made
