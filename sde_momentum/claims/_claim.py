@@ -7,6 +7,7 @@ from typing import Any
 import xarray as xr
 
 from sde_momentum.compare import Outcome
+from sde_momentum.compare._verdict import SAME_ORDER
 
 
 @dataclass(frozen=True)
@@ -108,4 +109,6 @@ def measured_order(label: str, fit: Any, verdict: Any, claimed: float) -> Measur
         outcome = Outcome.UNDECIDED
     else:
         outcome = Outcome.SUPPORTED if str(verdict) == "confirmed" else Outcome.NOT_SUPPORTED
-    return Measurement(label, float(fit.order), tuple(fit.interval), f"order {claimed:g} or higher", outcome)
+    # `judge` refutes only below the claim by a twentieth of the spacing of powers; the reader has to see that.
+    expected = f"order {claimed:g} or higher, to within {SAME_ORDER * fit.remainder_exponent:g}"
+    return Measurement(label, float(fit.order), tuple(fit.interval), expected, outcome)
