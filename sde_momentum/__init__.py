@@ -15,7 +15,7 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
     "problems": (),
     "dynamics": ("Chain", "SDE", "chain", "from_optax", "sde"),
     "manifold": ("slow_sde",),
-    "ensembles": ("simulate",),
+    "ensembles": ("join_cluster", "simulate"),
     "compare": ("OrderFit", "Verdict", "WeakError", "fit_order", "weak_error"),
     "claims": (),
 }

@@ -17,6 +17,7 @@ from .dynamics import Chain as Chain
 from .dynamics import chain as chain
 from .dynamics import from_optax as from_optax
 from .dynamics import sde as sde
+from .ensembles import join_cluster as join_cluster
 from .ensembles import simulate as simulate
 from .manifold import slow_sde as slow_sde
 from .symbolic import Limit as Limit

@@ -36,8 +36,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         print(f"sde-momentum: {_one_line(error)}", file=sys.stderr)
+        if type(error).__name__ == "PeerLostError":
+            # On its way out JAX would wait for the lost process, and then end this one with a page of C++.
+            _leave_at_once(2)
         return 2
     return 0
+
+
+def _leave_at_once(status: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _parse(words: list[str]):

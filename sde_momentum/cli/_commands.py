@@ -46,30 +46,54 @@ class Numbers:
     """β (EMA form) or μ (heavy ball)."""
     relaxation_rate: float | None = None
     """λ in 1 − β = λ η^α."""
+    set: tuple[str, ...] = ()
+    """Any other hyperparameter of the optimizer, as name=value."""
 
     def given(self) -> dict[str, float]:
         """The numbers that were given."""
-        return {name: value for name, value in vars(self).items() if value is not None}
+        named = {"momentum": self.momentum, "relaxation_rate": self.relaxation_rate}
+        others = dict(_name_and_value(word) for word in self.set)
+        return {name: value for name, value in named.items() if value is not None} | others
+
+
+def _name_and_value(word: str) -> tuple[str, float]:
+    name, separator, value = word.partition("=")
+    try:
+        return name, float(value if separator else "")
+    except ValueError:
+        raise ValueError(f"--set takes name=value with a number, such as --set epsilon=1e-3, got {word!r}") from None
 
 
 @dataclass
-class Simulate:
-    """Run an optimizer, or its limit, in an ensemble and print moments of the loss and the parameters."""
+class Machines:
+    """Where the work is done."""
+
+    distributed: bool = False
+    """Share the work with the other processes of this job; what Slurm, Open MPI or Kubernetes say is understood."""
+    coordinator: str | None = None
+    """Without such a manager: host:port on which process 0 is to listen."""
+    num_processes: int | None = None
+    """Without such a manager: number of processes."""
+    process_index: int | None = None
+    """Without such a manager: which of them this one is, from 0."""
+    checkpoint: Path | None = None
+    """Folder for checkpoints; the same command goes on from there after an interruption."""
+    budget: float | None = None
+    """Seconds; a run estimated to take longer is refused, with a number of paths that would fit."""
+
+
+@dataclass
+class Experiment:
+    """What a run is about."""
 
     name: Positional[str]
     """Optimizer."""
     problem: str = "double-well"
     """double-well, quadratic, breast-cancer or digits."""
-    learning_rate: float = 0.05
-    """η."""
     numbers: Annotated[Numbers, tyro.conf.arg(name="")] = field(default_factory=Numbers)
     """Other hyperparameters."""
-    limit_order: int = 0
-    """0 runs the optimizer, 1 or 2 its limit of that order."""
     t1: float = 1.0
     """End, in units of the regime's clock."""
-    num_paths: int = 10_000
-    """Size of the ensemble."""
     regime: str = ""
     """As in derive."""
     momentum_index: str = ""
@@ -79,7 +103,21 @@ class Simulate:
     seed: int = 0
     """Seed of all random numbers."""
     output: Path | None = None
-    """netCDF file to write."""
+    """netCDF file to write; of a comparison, a figure goes beside it."""
+
+
+@dataclass
+class Simulate(Experiment):
+    """Run an optimizer, or its limit, in an ensemble and print moments of the loss and the parameters."""
+
+    learning_rate: float = 0.05
+    """η."""
+    limit_order: int = 0
+    """0 runs the optimizer, 1 or 2 its limit of that order."""
+    num_paths: int = 10_000
+    """Size of the ensemble."""
+    machines: Annotated[Machines, tyro.conf.arg(name="")] = field(default_factory=Machines)
+    """Where the work is done."""
 
     def run(self) -> None:
         """Simulate, print the last moments, and save."""
@@ -89,33 +127,15 @@ class Simulate:
 
 
 @dataclass
-class Compare:
+class Compare(Experiment):
     """Measure how far an optimizer and its limit are apart, over learning rates, and fit the order."""
 
-    name: Positional[str]
-    """Optimizer."""
-    problem: str = "double-well"
-    """double-well, quadratic, breast-cancer or digits."""
     order: int = 1
     """Order of the limit."""
     learning_rates: tuple[float, ...] = (0.1, 0.05, 0.025, 0.0125)
     """At least four, decreasing."""
-    numbers: Annotated[Numbers, tyro.conf.arg(name="")] = field(default_factory=Numbers)
-    """Other hyperparameters."""
-    t1: float = 1.0
-    """End, in units of the regime's clock."""
     num_paths: int = 65_536
     """Coupled paths for every learning rate, where sampling is needed."""
-    regime: str = ""
-    """As in derive."""
-    momentum_index: str = ""
-    """As in derive."""
-    batch_size: int = 16
-    """Examples a step, for problems with data."""
-    seed: int = 0
-    """Seed of all random numbers."""
-    output: Path | None = None
-    """netCDF file to write; a figure goes beside it."""
 
     def run(self) -> None:
         """Compare, print orders and verdict, and save."""

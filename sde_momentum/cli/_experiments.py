@@ -1,5 +1,6 @@
 """What `simulate` and `compare` do."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +26,43 @@ def find_problem(name: str, batch_size: int) -> tuple[Any, Any]:
 
 
 def run_simulation(options: Any) -> None:
-    """Simulate an optimizer or its limit, print the last moments, and save."""
+    """Simulate an optimizer or its limit, print the last moments, and save. Of several processes, the first does."""
     from sde_momentum.dynamics import chain, sde
     from sde_momentum.ensembles import simulate
     from sde_momentum.symbolic import modified_equation
 
+    first = join_machines(options.machines)
     rule = find_rule(options.name)
     regime = find_regime(rule, options.regime, options.momentum_index)
     problem, x0 = find_problem(options.problem, options.batch_size)
     numbers = {"learning_rate": options.learning_rate, **options.numbers.given()}
-    check_output(options.output)
+    check_output(options.output if first else None)
     if options.limit_order:
         process = sde(modified_equation(rule, regime, order=options.limit_order), problem, **numbers)
     else:
         process = chain(rule, problem, regime=regime, **numbers)
-    result = simulate(process, x0, t1=options.t1, num_paths=options.num_paths, seed=options.seed)
+    manner = {"progress": first, "checkpoint": options.machines.checkpoint, "budget": options.machines.budget}
+    result = simulate(process, x0, t1=options.t1, num_paths=options.num_paths, seed=options.seed, **manner)
+    if first:
+        _print_moments(result, options)
+
+
+def join_machines(machines: Any) -> bool:
+    """Join the other processes if there are any to join, and tell whether this one is the first."""
+    where = (machines.coordinator, machines.num_processes, machines.process_index)
+    if not machines.distributed and where == (None, None, None):
+        return True
+    import jax
+
+    from sde_momentum.ensembles import join_cluster
+
+    print("waiting for the other processes of the job", file=sys.stderr, flush=True)
+    join_cluster(*where)
+    return jax.process_index() == 0
+
+
+def _print_moments(result: Any, options: Any) -> None:
+    """The moments at the end of the run, on the screen and in the file."""
     last = result.isel(time=-1)
     for label in result["observable"].values[-8:]:
         at = last.sel(observable=label)
