@@ -7,12 +7,15 @@ import time
 from tqdm import tqdm
 
 from sde_momentum.ensembles._checkpoint import CheckpointFolder, Snapshot, decode, encode
-from sde_momentum.ensembles._cost import measure_cost
+from sde_momentum.ensembles._cost import Cost, measure_cost
 from sde_momentum.ensembles._distributed import from_first_process, is_first_process
+from sde_momentum.ensembles._gradient_steps import sgd_run
 from sde_momentum.ensembles._merge import Moments, merge
 from sde_momentum.ensembles._prepare import Job
 from sde_momentum.ensembles._workers import Workers
 
+# Seconds of a run from which on its step is compared with one of SGD, which has to be compiled first.
+_WORTH_MEASURING = 20.0
 # Writing checkpoints may take this share of the time.
 _SHARE = 0.05
 
@@ -81,9 +84,19 @@ def _announce(job: Job, manner: Manner, blocks: range) -> None:
     rounds = -(-len(blocks) // manner.workers.number)
     cost = measure_cost(manner.workers, job.path_steps(blocks) // steps, rounds, steps)
     if manner.progress:
-        tqdm.write(cost.line(), file=sys.stderr)
+        tqdm.write(cost.line() + _in_sgd_steps(job, manner, cost), file=sys.stderr)
     if manner.budget is not None:
         cost.refuse_beyond(manner.budget, job.run.block_size * manner.workers.number)
+
+
+def _in_sgd_steps(job: Job, manner: Manner, cost: Cost) -> str:
+    """How many SGD steps one step of an equation costs, measured where the run is long enough for that to be cheap."""
+    yardstick = sgd_run(job.run) if cost.seconds > _WORTH_MEASURING else None
+    if yardstick is None:
+        return ""
+    workers = Workers(yardstick, len(manner.workers.devices))
+    step = measure_cost(workers, cost.paths, cost.rounds, cost.steps).seconds_per_step
+    return f" (one SDE step = {cost.seconds_per_step / step:.2g} SGD steps)" if step else ""
 
 
 def _resume(job: Job, manner: Manner) -> Snapshot:

@@ -1,12 +1,15 @@
 """Bad input: one line that names the argument, what it got, and what to do."""
 
+import re
+
 import ensemble_doubles as doubles
 import jax
 import jax.numpy as jnp
 import pytest
 
+import sde_momentum as sm
 from sde_momentum import solvers
-from sde_momentum.ensembles import simulate
+from sde_momentum.ensembles import _execute, simulate
 from sde_momentum.ensembles._arguments import choose_block_size
 
 X0 = jnp.zeros(2)
@@ -90,6 +93,7 @@ def test_the_cost_is_one_line_on_standard_error(capsys):
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "16 paths × 10 steps = 160 path-steps, about" in printed.err
+    assert "SGD steps" not in printed.err
 
 
 @pytest.mark.parametrize(("num_paths", "blocks"), [(5, 1), (16_384, 1), (16_385, 2), (100_000, 7)])
@@ -113,3 +117,11 @@ def test_integers_and_keys_are_accepted():
     one = _chain(jnp.asarray([1, 2]), seed=7)
     other = _chain(jnp.asarray([1.0, 2.0]), seed=jax.random.key(7))
     doubles.assert_same_bits(one, other)
+
+
+def test_the_cost_of_a_long_run_is_told_in_sgd_steps(capsys, monkeypatch):
+    """A step of an equation is compared with one of SGD, where the run is long enough for measuring it."""
+    monkeypatch.setattr(_execute, "_WORTH_MEASURING", 0.0)
+    process = sm.sde(sm.modified_equation(sm.optimizers.sgd()), sm.problems.double_well(), learning_rate=0.1)
+    simulate(process, 0.5, t1=1000.0, num_paths=64, seed=1)
+    assert re.search(r"one SDE step = [\d.e+-]+ SGD steps", capsys.readouterr().err)
