@@ -18,6 +18,8 @@ from sde_momentum.compare._exact_identities import IdentityResidual as IdentityR
 from sde_momentum.compare._exact_identities import fluctuation_dissipation as fluctuation_dissipation
 from sde_momentum.compare._linearize import affine_chain as affine_chain
 from sde_momentum.compare._linearize import affine_sde as affine_sde
+from sde_momentum.compare._observables import default_observables as default_observables
+from sde_momentum.compare._observables import trace_of_hessian as trace_of_hessian
 from sde_momentum.compare._order_fit import OrderFit as OrderFit
 from sde_momentum.compare._order_fit import fit_order as fit_order
 from sde_momentum.compare._paired import CoupledLimit as CoupledLimit
@@ -32,6 +34,7 @@ from sde_momentum.compare._transition import sde_expectation as sde_expectation
 from sde_momentum.compare._transition_noise import NoiseLaw as NoiseLaw
 from sde_momentum.compare._transition_study import TransitionStudy as TransitionStudy
 from sde_momentum.compare._transition_study import transition_weak_error as transition_weak_error
+from sde_momentum.compare._verdict import SAME_ORDER as SAME_ORDER
 from sde_momentum.compare._verdict import Verdict as Verdict
 from sde_momentum.compare._verdict import judge as judge
 from sde_momentum.compare._weak_error import weak_error as weak_error
@@ -39,6 +42,8 @@ from sde_momentum.compare._weak_error import weak_error as weak_error
 __all__ = [
     "weak_error",
     "WeakError",
+    "default_observables",
+    "trace_of_hessian",
     "CoupledLimit",
     "PairedChains",
     "affine_chain",
@@ -48,6 +53,7 @@ __all__ = [
     "RemainderPrior",
     "judge",
     "Verdict",
+    "SAME_ORDER",
     "equivalence",
     "compare_to_bound",
     "Comparison",

@@ -57,6 +57,9 @@ def affine_sde(sde: SDE, x0: PyTree[Any]) -> AffineSDE | None:
 def _bilinear(function: Callable[[Array, Array], Array], size: int, noises: int):
     """(A, b, C, multiplicative or None) of f(z, w) = Az + b + Σ_a (A_a z + c_a) w_a, or None where f is not that."""
     zero, quiet = jnp.zeros(size), jnp.zeros(noises)
+    if not _is_straight(lambda z: function(z, quiet), size):
+        # The matrices below are large for a network; that it is not linear shows along one line.
+        return None
     matrix = jax.jacfwd(function)(zero, quiet)
     offset = function(zero, quiet)
     noise = jax.jacfwd(function, argnums=1)(zero, quiet)
@@ -76,12 +79,19 @@ def _bilinear(function: Callable[[Array, Array], Array], size: int, noises: int)
     return np.asarray(matrix), np.asarray(offset), np.asarray(noise), mixed if np.any(np.abs(mixed) > 1e-14) else None
 
 
+def _is_straight(function: Callable[[Array], Array], size: int, order: int = 2) -> bool:
+    """Whether the differences of this order vanish along a random line, as those of a polynomial of lower degree do."""
+    direction = jnp.asarray(np.random.default_rng(2).normal(size=size))
+    values = np.stack([np.asarray(function(k * direction)) for k in range(order + 1)])
+    return bool(np.max(np.abs(np.diff(values, n=order, axis=0))) < _TOLERANCE * (1 + np.max(np.abs(values))))
+
+
 def quadratic_observable(function: Callable[[PyTree[Array]], Array], x0: PyTree[Any]):
     """(value at 0, gradient at 0, Hessian) of a quadratic observable on the raveled parameters; None otherwise."""
     flat, unravel = ravel_pytree(jax.tree.map(jnp.asarray, x0))
     f = lambda z: jnp.asarray(function(unravel(z)))
-    if f(flat).shape != ():
-        raise ValueError("an observable must return one number for one replica.")
+    if not _is_straight(f, len(flat), order=3):
+        return None
     zero = jnp.zeros_like(flat)
     value, slope, bend = f(zero), jax.grad(f)(zero), jax.hessian(f)(zero)
     generator = np.random.default_rng(1)

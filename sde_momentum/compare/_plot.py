@@ -1,39 +1,102 @@
 """Figures of comparisons, with the conventions of papers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import xarray as xr
+
+from sde_momentum.compare._order_fit import OrderFit
 
 
-def plot_study(study: Any, axes: Any = None) -> Any:
-    """|error| over η, log–log: markers with one standard error, fitted curves, and a triangle of the claimed slope."""
+def plot_study(
+    dataset: xr.Dataset, orders: Mapping[str, OrderFit], axes: Any = None, *, claimed_order: float | None = None,
+    label: str = "|weak error|",
+) -> Any:  # fmt: skip
+    """|error| over η at the last time, log–log.
+
+    Markers with one standard error (kept above zero), the fitted curve, the noise floor as a shaded band up to the
+    largest standard error, and gray lines of the claimed slope and the next lower one.
+
+    Args:
+        dataset: over `learning_rate`, `observable` and `time`, with `error` and `standard_error`.
+        orders: observable → fit.
+        axes: matplotlib axes; new ones when omitted.
+        claimed_order: slope of the reference lines; none are drawn without it.
+        label: of the vertical axis.
+    """
     import matplotlib.pyplot as plt
 
-    axes = plt.subplots(figsize=(4.2, 3.2), layout="constrained")[1] if axes is None else axes
-    rates = study.dataset["learning_rate"].values
-    for number, (name, fit) in enumerate(study.orders.items()):
-        errors = np.abs(study.dataset["error"].sel(observable=name).values)
-        deviations = study.dataset["standard_error"].sel(observable=name).values
-        color = f"C{number}"
-        label = f"{name}: {fit.order:.2f}" if np.isfinite(fit.order) else f"{name}: {fit.obstacle}"
-        axes.errorbar(rates, errors, deviations, fmt="o", ms=4, capsize=2, color=color, label=label)
-        if np.isfinite(fit.order):
-            fine = np.geomspace(rates.min(), rates.max(), 60)
-            axes.plot(fine, np.abs(fit.predict(fine)), color=color, lw=1)
-        if np.any(deviations > 0):
-            axes.plot(rates, deviations, ":", color=color, lw=0.8)
-    _slope_triangle(axes, rates, study)
-    axes.set(xscale="log", yscale="log", xlabel="learning rate η", ylabel="|weak error|")
-    axes.legend(fontsize="small", title="observable: fitted order", title_fontsize="small")
+    axes = plt.subplots(figsize=(4.8, 3.6), layout="constrained")[1] if axes is None else axes
+    axes.set(xscale="log", yscale="log", xlabel="learning rate η", ylabel=label)
+    last = dataset.isel(time=-1)
+    rates = last["learning_rate"].values
+    for number, (name, fit) in enumerate(orders.items()):
+        one = last.sel(observable=name)
+        _draw_observable(axes, rates, one["error"].values, one["standard_error"].values, name, fit, f"C{number}")
+    errors, deviations = np.abs(last["error"].values), last["standard_error"].values
+    positive = errors[errors > 0]
+    if len(positive):
+        _noise_floor(axes, rates, deviations)
+        if claimed_order is not None:
+            _reference_slopes(axes, rates, errors, claimed_order, dataset.attrs.get("remainder_exponent", 1.0))
+        _limits(axes, rates, positive, deviations)
+    _ticks(axes, rates)
+    axes.legend(fontsize="x-small", title="observable: fitted order", title_fontsize="x-small", loc="best")
     return axes
 
 
-def _slope_triangle(axes: Any, rates: np.ndarray, study: Any) -> None:
-    """A triangle of the claimed slope under the smallest errors."""
-    slope = study.claimed_order
-    left, right = rates.min(), np.sqrt(rates.min() * rates.max())
-    errors = np.abs(study.dataset["error"].values)
-    base = 0.35 * errors[-1][errors[-1] > 0].min() if np.any(errors[-1] > 0) else 1.0
-    top = base * (right / left) ** slope
-    axes.plot([left, right, right, left], [base, base, top, base], color="0.4", lw=0.8)
-    axes.annotate(f"{slope:g}", (right, np.sqrt(base * top)), xytext=(3, 0), textcoords="offset points", va="center")
+def _draw_observable(axes, rates, errors, deviations, name, fit, color) -> None:
+    size = np.abs(errors)
+    # A bar that reaches zero has no lower end on a logarithmic axis.
+    below = np.minimum(deviations, 0.95 * size)
+    answered = np.isfinite(fit.order)
+    half = (fit.interval[1] - fit.interval[0]) / 2 if answered else np.nan
+    text = f"{name}: {fit.order:.2f} ± {half:.2f}" if answered else f"{name}: {fit.obstacle}"
+    axes.errorbar(rates, size, [below, deviations], fmt="o", ms=4, lw=1, capsize=2.5, color=color, label=text)
+    if answered:
+        fine = np.geomspace(rates.min(), rates.max(), 60)
+        axes.plot(fine, np.abs(fit.predict(fine)), color=color, lw=1)
+
+
+def _noise_floor(axes, rates, deviations) -> None:
+    """What is below the largest standard error cannot be seen."""
+    level = deviations.max(axis=1)
+    if np.any(level > 0):
+        axes.fill_between(rates, level, 1e-300, color="0.88", lw=0, zorder=0, label="one standard error")
+
+
+def _reference_slopes(axes, rates, errors, claimed, grade) -> None:
+    """Dashed lines of the claimed slope, and of the next lower one, through a point above the largest error."""
+    right, top = rates.max(), 2.0 * errors.max()
+    left = rates.min()
+    for slope, style in ((claimed, "--"), (claimed - grade, ":")):
+        if slope <= 0:
+            continue
+        axes.plot([left, right], [top * (left / right) ** slope, top], style, color="0.45", lw=0.9, zorder=1)
+        middle = np.sqrt(left * right)
+        axes.annotate(f"slope {slope:g}", (middle, top * (middle / right) ** slope), xytext=(0, 4),
+                      textcoords="offset points", fontsize="x-small", color="0.35", ha="right")  # fmt: skip
+
+
+def _limits(axes, rates, positive, deviations) -> None:
+    """Room for the points; a floor far below them is cut off."""
+    seen = np.concatenate([positive, deviations[deviations > 0.2 * positive.min()]])
+    axes.set_ylim(0.3 * seen.min(), 5.0 * positive.max())
+    axes.set_xlim(rates.min() / 1.25, rates.max() * 1.25)
+
+
+def _ticks(axes, rates) -> None:
+    """Labels at the learning rates themselves, and nowhere else: the usual ones of a short logarithmic axis overlap."""
+    from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, NullFormatter
+
+    shown = rates if len(rates) <= 6 else rates[:: -(-len(rates) // 6)]
+    axes.xaxis.set_major_locator(FixedLocator(np.sort(shown)))
+    axes.xaxis.set_major_formatter(lambda value, position: f"{value:.3g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_minor_locator(FixedLocator([]))
+    low, high = axes.get_ylim()
+    if high / low >= 100:
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.yaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf)))

@@ -7,24 +7,29 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from sde_momentum.compare._measured import Measured
 from sde_momentum.compare._order_fit import OrderFit, fit_order
 from sde_momentum.compare._verdict import Verdict, judge
+from sde_momentum.compare._weak_question import Question
 
 
 @dataclass(frozen=True)
 class WeakError:
-    """Signed weak errors over learning rates, one column an observable.
+    """Signed weak errors over learning rates, observables and times.
 
     Attributes:
-        dataset: xarray over `learning_rate` and `observable` with `error`, `standard_error`, `solver_bias` and
-            `solver_bias_standard_error`; attributes say what was compared and how.
-        orders: observable → `OrderFit`, in powers of the learning rate.
+        dataset: xarray over `learning_rate`, `observable` and `time` with `error`, `standard_error` (the residual where
+            nothing is sampled), `solver_bias` and `solver_bias_standard_error`, and `converged` over `learning_rate`;
+            attributes say what was compared and how.
+        orders: observable → `OrderFit` at the last time, in powers of the learning rate.
         claimed_order: the power of the learning rate that the limit promises.
+        learning_rate_unit: natural unit of the learning rate in which the prior on the remainder holds.
     """
 
     dataset: xr.Dataset
     orders: dict[str, OrderFit]
     claimed_order: float
+    learning_rate_unit: float = 1.0
 
     @property
     def order(self) -> OrderFit:
@@ -45,14 +50,43 @@ class WeakError:
             return Verdict.REFUTED
         return conclusive[0] if conclusive else verdicts[0]
 
+    @property
+    def converged(self) -> bool:
+        """Whether every learning rate met the tolerance of its route; True where there is none to meet."""
+        return bool(self.dataset["converged"].all())
+
+    @property
+    def largest(self) -> xr.DataArray:
+        """The largest |error| over the times, max_k |E f(x_k) − E f(X)|, over `learning_rate` and `observable`."""
+        return np.abs(self.dataset["error"]).max("time")
+
+    def at(self, time: float) -> "WeakError":
+        """The study at one of its times: the orders and the verdict are those of the errors there.
+
+        Args:
+            time: one of the data set's times, in units of the regime's clock.
+
+        Raises:
+            KeyError: the errors were not measured at that time.
+        """
+        part = self.dataset.sel(time=[time], method="nearest", tolerance=1e-9 * max(abs(time), 1.0))
+        part.attrs["t1"] = float(time)
+        return WeakError(part, _fits(part, self.learning_rate_unit, self.order.confidence), self.claimed_order)
+
     def __str__(self) -> str:
-        lines = [f"weak error of {self.dataset.attrs['rule']} against its limit: {self.verdict}"]
+        attributes = self.dataset.attrs
+        lines = [f"weak error of {attributes['rule']} against its limit: {self.verdict}"]
         lines += [f"  {name}: {fit}" for name, fit in self.orders.items()]
-        lines.append(f"  ({self.dataset.attrs['method']})")
+        lines.append(f"  ({attributes['method']})")
+        if not self.converged:
+            missed = self.dataset["learning_rate"].values[~self.dataset["converged"].values]
+            lines.append(f"  did not converge to its tolerance at learning rates {missed.tolist()}: read the residuals")
+        if attributes["plan"]:
+            lines += ["  " + line for line in attributes["plan"].splitlines()]
         return "\n".join(lines)
 
     def plot(self, axes: Any = None) -> Any:
-        """Draw |error| over the learning rate, log–log, with error bars, fitted curves and the claimed slope.
+        """Draw |error| over the learning rate, log–log, with error bars, noise floor, fitted curves and slopes.
 
         Args:
             axes: matplotlib axes; new ones when omitted.
@@ -65,56 +99,70 @@ class WeakError:
         """
         from sde_momentum.compare._plot import plot_study
 
-        return plot_study(self, axes)
+        return plot_study(self.dataset, self.orders, axes, claimed_order=self.claimed_order)
 
 
 def make_study(
-    setup: Any,
-    rates: np.ndarray,
-    errors: np.ndarray,
-    deviations: np.ndarray,
-    bias: np.ndarray,
-    bias_deviations: np.ndarray,
-    *,
-    confidence: float,
-    unit: float,
-    method: str,
+    question: Question, rates: np.ndarray, measured: Measured, *, confidence: float, unit: float
 ) -> WeakError:
-    """Label the numbers and fit the orders."""
-    names = list(setup.observables)
-    grade = float(setup.limit.regime.grade)
-    claimed = setup.limit.order * grade
+    """Label the numbers and fit the orders.
+
+    Args:
+        question: what was compared.
+        rates: learning rates.
+        measured: what a route found.
+        confidence: of the intervals of the orders.
+        unit: natural unit of the learning rate.
+    """
+    grade = float(question.limit.regime.grade)
+    claimed = question.limit.order * grade
+    zero = np.zeros_like(measured.errors)
     table = {
-        "error": errors,
-        "standard_error": deviations,
-        "solver_bias": bias,
-        "solver_bias_standard_error": bias_deviations,
+        "error": measured.errors,
+        "standard_error": measured.deviations,
+        "solver_bias": zero if measured.bias is None else measured.bias,
+        "solver_bias_standard_error": zero if measured.bias_deviations is None else measured.bias_deviations,
     }
+    converged = np.full(len(rates), True) if measured.converged is None else measured.converged
     attributes = {
-        "rule": setup.rule.name,
-        "limit": str(setup.limit),
-        "regime": str(setup.limit.regime),
-        "t1": setup.t1,
-        "method": method,
+        "rule": question.rule.name,
+        "limit": str(question.limit),
+        "regime": str(question.limit.regime),
+        "t1": question.t1,
+        "method": measured.method,
         "claimed_order": claimed,
-        "hyperparameters": json.dumps({k: float(v) for k, v in setup.hyperparameters.items()}),
+        "remainder_exponent": grade,
+        "hyperparameters": json.dumps({k: float(v) for k, v in question.hyperparameters.items()}),
+        "plan": measured.plan,
     }
     dataset = xr.Dataset(
-        {name: (("learning_rate", "observable"), values) for name, values in table.items()},
-        coords={"learning_rate": rates, "observable": names},
+        {name: (("learning_rate", "observable", "time"), values) for name, values in table.items()}
+        | {"converged": ("learning_rate", converged)},
+        coords={"learning_rate": rates, "observable": list(question.observables), "time": list(question.times)},
         attrs=attributes,
     )
+    return WeakError(dataset, _fits(dataset, unit, confidence, measured.correlation), claimed, unit)
+
+
+def _fits(
+    dataset: xr.Dataset, unit: float, confidence: float, correlation: np.ndarray | None = None
+) -> dict[str, OrderFit]:
+    """One fit an observable, of the errors at the last time."""
+    last = dataset.isel(time=-1)
+    sampled = bool(np.any(last["solver_bias"].values))
     orders = {}
-    for column, name in enumerate(names):
-        orders[name] = fit_order(
-            rates,
-            errors[:, column],
-            deviations[:, column],
-            remainder_exponent=grade,
+    for column, name in enumerate(dataset["observable"].values):
+        one = last.isel(observable=column)
+        orders[str(name)] = fit_order(
+            dataset["learning_rate"].values,
+            one["error"].values,
+            one["standard_error"].values,
+            remainder_exponent=dataset.attrs["remainder_exponent"],
             confidence=confidence,
             learning_rate_unit=unit,
-            solver_bias=bias[:, column] if np.any(bias) else None,
-            solver_bias_se=bias_deviations[:, column] if np.any(bias) else None,
-            claimed_order=claimed,
+            solver_bias=one["solver_bias"].values if sampled else None,
+            solver_bias_se=one["solver_bias_standard_error"].values if sampled else None,
+            correlation=None if correlation is None else correlation[column],
+            claimed_order=dataset.attrs["claimed_order"],
         )
-    return WeakError(dataset, orders, claimed)
+    return orders

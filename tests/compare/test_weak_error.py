@@ -92,7 +92,7 @@ def test_sampling_agrees_with_exact_moments(bowl):
     limit = modified_equation(sgd(), order=1)
     setting = {"t1": 0.8, "learning_rates": (0.2, 0.1, 0.05, 0.025)}
     exact = weak_error(sgd(), limit, bowl, X0, **setting)
-    setting |= {"num_paths": 2048, "seed": 5, "progress": False, "sample": True, "substeps": 2}
+    setting |= {"num_paths": 2048, "seed": 5, "progress": False, "method": "coupled", "substeps": 2}
     sampled = weak_error(sgd(), limit, bowl, X0, **setting)
     error, spread = sampled.dataset["error"].values, sampled.dataset["standard_error"].values
     bias = np.abs(sampled.dataset["solver_bias"].values)

@@ -1,0 +1,87 @@
+"""Observables of the parameters: the usual ones, and the curvature that noise acts on."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, PyTree
+
+from sde_momentum.manifold import trace_hessian
+from sde_momentum.problems import AbstractProblem
+
+Observable = Callable[[PyTree[Array]], Array]
+
+
+def default_observables(problem: AbstractProblem) -> dict[str, Observable]:
+    """The loss, the mean of the parameters, and the mean of their squares.
+
+    Args:
+        problem: supplies the loss.
+
+    Returns:
+        Name → function of the parameters of one replica.
+
+    Example:
+        >>> from sde_momentum.problems import double_well
+        >>> list(default_observables(double_well()))
+        ['loss', 'mean x', 'mean x²']
+    """
+
+    def mean_of(power: int) -> Observable:
+        def observable(x: PyTree[Array]) -> Array:
+            leaves = jax.tree.leaves(x)
+            return sum(jnp.sum(leaf**power) for leaf in leaves) / sum(leaf.size for leaf in leaves)
+
+        return observable
+
+    return {"loss": problem.loss, "mean x": mean_of(1), "mean x²": mean_of(2)}
+
+
+def trace_of_hessian(problem: AbstractProblem) -> Observable:
+    r"""The observable $\operatorname{tr}\nabla^2L(x)$, which label noise drives down.
+
+    Exact; the dense Hessian of the raveled parameters is formed, so it is meant for up to some hundred of them.
+
+    Args:
+        problem: supplies the loss.
+
+    Returns:
+        Function of the parameters of one replica; unit loss/parameter².
+
+    Example:
+        >>> import numpy as np
+        >>> from sde_momentum.problems import quadratic
+        >>> float(trace_of_hessian(quadratic(np.diag([1.0, 2.0]), noise=np.eye(2)))(jnp.ones(2)))
+        3.0
+    """
+
+    def observable(x: PyTree[Any]) -> Array:
+        flat, unravel = ravel_pytree(x)
+        return trace_hessian(lambda z: problem.loss(unravel(z)), flat)
+
+    return observable
+
+
+def check_observables(observables: dict[str, Observable], x0: PyTree[Any]) -> dict[str, Observable]:
+    """Refuse what is no number, or not a finite one, at the start.
+
+    Raises:
+        ValueError: no observables; one that does not give one number for one replica, or one that is not finite.
+    """
+    if not observables:
+        raise ValueError("`observables` is empty; leave it out for the loss and the moments of the parameters.")
+    for name, function in observables.items():
+        value = jnp.asarray(function(x0))
+        if value.shape != ():
+            raise ValueError(
+                f"observable `{name}` must return one number for one replica, got shape {value.shape}: sum over the "
+                "components, or pass one observable each."
+            )
+        if not bool(jnp.isfinite(value)):
+            raise ValueError(
+                f"observable `{name}` is {float(value)} at x0: choose one that is finite on every path, such as "
+                "log(ε + x²) in place of log x."
+            )
+    return observables

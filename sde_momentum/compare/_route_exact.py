@@ -1,0 +1,58 @@
+"""The route without sampling for linear rules on quadratic losses: closed first and second moments."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from sde_momentum.compare._linearize import affine_chain, affine_sde, expectation, quadratic_observable
+from sde_momentum.compare._measured import Measured, NotApplicable
+from sde_momentum.compare._weak_question import Question, parameter_columns, raveled
+
+_REMEDY = "; use method='transition' for states of one or two components, or method='coupled'"
+
+
+def exact_errors(question: Question, rates: Sequence[float]) -> Measured:
+    """Errors from closed moments; at t1 = ∞ those of the stationary laws.
+
+    Raises:
+        NotApplicable: the moments of rule, limit or an observable are not closed.
+    """
+    with jax.enable_x64(True):
+        question = question.in_double_precision()
+        quadratics = []
+        for name, function in question.observables.items():
+            quadratics.append(quadratic_observable(function, question.x0))
+            if quadratics[-1] is None:
+                raise NotApplicable(f"observable `{name}` is not quadratic, so moments do not give it{_REMEDY}.")
+        errors = np.stack([_row(question, rate, quadratics) for rate in rates])
+    what = "exact moments" if math.isfinite(question.t1) else "exact moments of the stationary laws"
+    return Measured(errors, np.zeros_like(errors), what)
+
+
+def _row(question: Question, rate: float, quadratics: list[Any]) -> np.ndarray:
+    """Errors at one learning rate, shape `(observables, times)`."""
+    process, equation = question.chain(rate), question.sde(rate)
+    discrete, continuous = affine_chain(process, question.x0), affine_sde(equation, question.x0)
+    for found, what in ((discrete, "rule"), (continuous, "limit")):
+        if found is None:
+            raise NotApplicable(f"the {what} is not linear on this problem, so its moments are not closed{_REMEDY}.")
+    if math.isinf(question.t1):
+        laws = [_with_axis(discrete.stationary()), _with_axis(continuous.stationary())]
+    else:
+        steps = question.steps(float(process.step_time))
+        starts = [raveled(p.init(question.x0)) for p in (process, equation)]
+        laws = [discrete.moments(starts[0], steps), continuous.moments(starts[1], question.times)]
+    columns = [parameter_columns(p.init(question.x0), question.parameters) for p in (process, equation)]
+    values = [
+        [[expectation(q, m[c], s[np.ix_(c, c)]) for m, s in zip(law.mean, law.covariance, strict=True)]
+         for q in quadratics]
+        for law, c in zip(laws, columns, strict=True)
+    ]  # fmt: skip
+    return np.subtract(*values)
+
+
+def _with_axis(law: Any) -> Any:
+    return law._replace(mean=law.mean[None], covariance=law.covariance[None])

@@ -1,0 +1,173 @@
+"""The route without sampling for states of one or two components: transition operators of rule and limit."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from sde_momentum.compare._measured import Measured, NotApplicable
+from sde_momentum.compare._noise_points import describe_noise, noise_points, with_few_normals
+from sde_momentum.compare._transition import chain_expectation, sde_expectation
+from sde_momentum.compare._weak_question import Question, raveled
+from sde_momentum.dynamics import SDE, Chain
+
+# Every batch is padded to whole chunks of this many points, so that one compiled program serves all grids.
+_CHUNK = 2048
+
+
+def transition_errors(question: Question, rates: Sequence[float]) -> Measured:
+    """Errors from transition operators, with the residual of their own refinement in place of standard errors.
+
+    Raises:
+        NotApplicable: too many components, noise that no finite sum gives, or the stationary law asked for.
+    """
+    if math.isinf(question.t1):
+        raise NotApplicable("transition operators need a finite t1: take several relaxation times.")
+    _check_dimension(question, rates[0])
+    with jax.enable_x64(True):
+        question = question.in_double_precision()
+        rows = [_row(question, float(rate)) for rate in rates]
+    errors, residuals, converged = (np.stack(part) for part in zip(*rows, strict=True))
+    if not np.all(np.isfinite(errors)):
+        bad = [float(rate) for rate, row in zip(rates, errors, strict=True) if not np.all(np.isfinite(row))]
+        raise ValueError(f"rule or limit diverges at learning rates {bad}: lower them, or shorten t1.")
+    method = f"transition operators, {describe_noise(question.problem)}, residual at most {residuals.max():.1e}"
+    return Measured(errors, residuals, method, converged=converged)
+
+
+def _check_dimension(question: Question, rate: float) -> None:
+    """Refuse states of more than two components before anything is computed."""
+    if not question.problem.independent_steps:
+        raise NotApplicable("steps that walk through epochs are no Markov chain of the parameters alone; sample it.")
+    for process, what in ((question.chain(rate), "rule"), (question.sde(rate), "limit")):
+        state = jax.eval_shape(process.init, question.x0)
+        size = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state))
+        if size > 2:
+            raise NotApplicable(
+                f"the state of the {what} has {size} components, and transition operators serve one or two; use "
+                "method='exact' where moments are closed, or method='coupled'."
+            )
+
+
+def _row(question: Question, rate: float):
+    """Errors and residuals at one learning rate, shape `(observables, times)`, and whether all converged."""
+    small = with_few_normals(question.problem, sum(leaf.size for leaf in jax.tree.leaves(question.x0)))
+    process, equation = question.chain(rate, small), question.sde(rate)
+    basis = inward_basis(process, question.x0)
+    law, table = noise_points(small)
+    left, right = _Coordinates(process, question, basis), _Coordinates(equation, question, basis)
+    cells, good = [], True
+    for time, steps in zip(question.times, question.steps(float(process.step_time)), strict=True):
+        discrete = chain_expectation(_step(left, table), left.observables(), left.start, steps, law)
+        continuous = sde_expectation(*_equation(right), right.observables(), right.start, time)
+        good = good and discrete.converged and continuous.converged
+        cells.append((discrete.values - continuous.values, discrete.residuals + continuous.residuals))
+    errors, residuals = (np.stack(part, axis=-1) for part in zip(*cells, strict=True))
+    return errors, residuals, good
+
+
+def inward_basis(process: Chain, x0: Any) -> np.ndarray:
+    r"""Columns of coordinates in which a rule with momentum moves inward, such as $y = x - \eta\beta m/(1-\beta)$.
+
+    They are the eigenvectors of the step at a gradient held at zero: the direction that does not decay, and the one
+    that relaxes. Where those are no real basis the state's own coordinates serve.
+    """
+    state = process.init(x0)
+    flat, unravel = ravel_pytree(state)
+    still = jax.tree.map(jnp.zeros_like, state[process.rule.state[0]])
+    matrix = np.asarray(jax.jacfwd(lambda z: ravel_pytree(process.update(unravel(z), still))[0])(flat))
+    identity = np.eye(len(flat))
+    if len(flat) == 1 or not np.all(np.isfinite(matrix)):
+        return identity
+    values, vectors = np.linalg.eig(matrix)
+    if np.any(np.abs(np.imag(values)) > 0) or np.linalg.cond(vectors) > 1e4:
+        return identity
+    # The slow direction first; each column scaled so that its own component is one, as in y + ηβ/(1−β) m.
+    order = np.argsort(-np.abs(values))
+    vectors = np.real(vectors[:, order])
+    scale = np.diag(vectors)
+    return vectors / scale if np.all(np.abs(scale) > 1e-8) else identity
+
+
+class _Coordinates:
+    """A process in the coordinates of a basis: its start, its observables, and how to call it on many states."""
+
+    def __init__(self, process: Chain | SDE, question: Question, basis: np.ndarray):
+        state = process.init(question.x0)
+        flat = raveled(state)
+        self.process, self.unravel, self.question = process, ravel_pytree(state)[1], question
+        self.basis = basis if len(flat) == len(basis) else np.eye(len(flat))
+        self.inverse = np.linalg.inv(self.basis)
+        start = self.inverse @ flat
+        self.start = float(start[0]) if len(start) == 1 else start
+
+    def observables(self) -> list[Callable[[np.ndarray], np.ndarray]]:
+        """Functions of points, shape `(N,)` or `(2, N)`, to numbers of shape `(N,)`."""
+        name = self.question.parameters
+        return [lambda points, f=f: self.batch(_observe, f, name, points) for f in self.question.observables.values()]
+
+    def batch(self, function: Callable[..., Any], extra: Any, name: str, points: np.ndarray) -> np.ndarray:
+        """A function of one state at many points, in padded chunks."""
+        points = self.basis @ np.atleast_2d(points)
+        count = points.shape[1]
+        padded = np.pad(points, ((0, 0), (0, -count % _CHUNK)), mode="edge")
+        parts = [
+            np.asarray(function(self.process, self.unravel, extra, name, jnp.asarray(padded[:, k : k + _CHUNK])))
+            for k in range(0, padded.shape[1], _CHUNK)
+        ]
+        return np.concatenate(parts, axis=-1)[..., :count]
+
+
+def _step(side: _Coordinates, table: Any) -> Callable[[np.ndarray, Any], np.ndarray]:
+    """The chain's step on points, given one noise point."""
+
+    def step(points: np.ndarray, xi: Any) -> np.ndarray:
+        draw = jnp.atleast_1d(jnp.asarray(xi)) if table is None else jax.tree.map(lambda rows: rows[xi], table)
+        moved = side.inverse @ side.batch(_advance, draw, "", points)
+        return moved[0] if np.ndim(side.start) == 0 else moved
+
+    return step
+
+
+def _equation(side: _Coordinates) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]:
+    """Drift and noise factor of the limit on points; in one dimension all noises are one of the same variance."""
+    one = np.ndim(side.start) == 0
+
+    def drift(points: np.ndarray) -> np.ndarray:
+        value = side.inverse @ side.batch(_drift, None, "", points)
+        return value[0] if one else value
+
+    def diffusion(points: np.ndarray) -> np.ndarray:
+        columns = np.einsum("ij,jan->ian", side.inverse, side.batch(_factor, None, "", points))
+        return np.sqrt((columns[0] ** 2).sum(axis=0)) if one else columns
+
+    return drift, diffusion
+
+
+@eqx.filter_jit
+def _advance(process, unravel, draw, name, points):
+    return jax.vmap(lambda z: ravel_pytree(process.step(0, unravel(z), draw))[0], -1, -1)(points)
+
+
+@eqx.filter_jit
+def _drift(process, unravel, extra, name, points):
+    return jax.vmap(lambda z: ravel_pytree(process.drift(0.0, unravel(z), None))[0], -1, -1)(points)
+
+
+@eqx.filter_jit
+def _factor(process, unravel, extra, name, points):
+    def columns(z):
+        product = lambda w: ravel_pytree(process.noise_product(0.0, unravel(z), None, w))[0]
+        return jax.vmap(product, out_axes=-1)(jnp.eye(process.noise_dim, dtype=z.dtype))
+
+    return jax.vmap(columns, -1, -1)(points)
+
+
+@eqx.filter_jit
+def _observe(process, unravel, function, name, points):
+    return jax.vmap(lambda z: jnp.asarray(function(unravel(z)[name])), -1, -1)(points)
