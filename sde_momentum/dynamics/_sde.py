@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from sde_momentum.dynamics._fused import Fused, fuse
-from sde_momentum.dynamics._hyperparameters import checked, number
+from sde_momentum.dynamics._hyperparameters import checked, names_in, number
 from sde_momentum.dynamics._lowering import evaluate, numbers
 from sde_momentum.problems import AbstractProblem
 from sde_momentum.symbolic import Limit, NoDiffusion, TensorExpression
@@ -159,6 +159,9 @@ def sde(limit: Limit | NoDiffusion, problem: AbstractProblem, **hyperparameters:
             f"this limit's covariance has no known factor, so it cannot be integrated: {limit.factor_gap}."
         )
     known = {name for name in limit.rule.hyperparameters if name not in limit.regime.scalings}
+    # The constants of the regime, such as λ in 1 − β = λ η^α, are known though the limit may not depend on them.
+    known |= names_in(limit.regime.noise_scale, limit.regime.clock, *limit.regime.scalings.values())
+    known -= set(limit.regime.scalings)
     wanted = ("learning_rate", *sorted((known | set(limit.hyperparameters)) - {"learning_rate"}))
     # A hyperparameter of the rule that the limit does not depend on may be given, so that twins take the same numbers.
     optional = known - set(limit.hyperparameters)
