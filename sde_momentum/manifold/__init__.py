@@ -29,7 +29,6 @@ from ._retracted_euler import RetractedEuler as RetractedEuler
 from ._slow_drift import SlowDrift as SlowDrift
 from ._slow_drift import slow_diffusion as slow_diffusion
 from ._slow_drift import slow_drift as slow_drift
-from ._slow_rule import effective_learning_rate as effective_learning_rate
 from ._slow_sde import SlowSDE as SlowSDE
 from ._slow_sde import slow_sde as slow_sde
 
@@ -47,7 +46,6 @@ __all__ = [
     "SlowSDE",
     "adam_slow_sde",
     "contract_third_derivative",
-    "effective_learning_rate",
     "hutchinson_trace",
     "inspect_point",
     "kernel_retract",

@@ -15,7 +15,7 @@ from ._limit_map import LimitPoint, limit_map
 from ._outcome import Outcome
 from ._point import find_codimension, inspect_point, newton_step, retract
 from ._slow_drift import slow_drift
-from ._slow_rule import check_single_buffer, effective_learning_rate, effective_number, momentum_relaxation
+from ._slow_rule import check_has_slow_equation, check_single_buffer, effective_number, momentum_relaxation
 from ._slow_terms import State, slow_terms
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def slow_sde(
 
         dY = λ_τ P S dW + λ_τ² [−½ H⁺ D3[Σ_∥] − ½ P (2 D3[H⁺ Σ_⊥∥] + D3[𝓛_H^{-1} Σ_⊥])] dτ,     τ = kη²
 
-    Every linear rule follows it with its own effective learning rate η (`effective_learning_rate`), as long as
+    Every linear rule follows it with its own effective learning rate η (`symbolic.effective_learning_rate`), as long as
     η/(1 − β) → 0. At momentum index 1 the inverses become those of the underdamped process; see `normal_covariance`.
 
     Args:
@@ -183,7 +183,7 @@ def slow_sde(
         )
     rate = momentum_relaxation(momentum_index, relaxation_rate)
     if rule is not None:
-        effective_learning_rate(rule)  # refuses rules that have another slow equation
+        check_has_slow_equation(rule)
         if momentum_index >= 1:
             check_single_buffer(rule)
     step_time = None

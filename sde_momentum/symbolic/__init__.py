@@ -14,6 +14,8 @@ from ._json import to_json as to_json
 from ._latex import to_latex as to_latex
 from ._limit import Limit as Limit
 from ._limit import NoDiffusion as NoDiffusion
+from ._limit_map_derivatives import LimitMapDerivatives as LimitMapDerivatives
+from ._limit_map_derivatives import limit_map_derivatives as limit_map_derivatives
 from ._mathml import to_mathml as to_mathml
 from ._modified_equation import modified_equation as modified_equation
 from ._potential import GradientSplit as GradientSplit
@@ -23,14 +25,29 @@ from ._regime import Regime as Regime
 from ._rule import Source as Source
 from ._rule import UpdateRule as UpdateRule
 from ._rule import update_rule as update_rule
+from ._slow_equation import SlowEquation as SlowEquation
+from ._slow_equation import slow_equation as slow_equation
+from ._slow_noise import SlowNoise as SlowNoise
+from ._slow_noise import spectral_noise as spectral_noise
+from ._slow_rule import LinearRule as LinearRule
+from ._slow_rule import effective_learning_rate as effective_learning_rate
+from ._slow_rule import linear_rule as linear_rule
 from ._symbols import LEARNING_RATE as LEARNING_RATE
 from ._symbols import MOMENTUM as MOMENTUM
+from ._symbols import RELAXATION_RATE as RELAXATION_RATE
 from ._symbols import hyperparameter as hyperparameter
+from ._symbols import variable as variable
 from ._tensor_expression import TensorExpression as TensorExpression
 from ._tensor_expression import loss_derivative as loss_derivative
 from ._tensor_expression import noise_covariance as noise_covariance
 
 __all__ = [
+    "LEARNING_RATE",
+    "MOMENTUM",
+    "RELAXATION_RATE",
+    "Graph",
+    "Label",
+    "variable",
     "CoordinateEquation",
     "Limit",
     "NoDiffusion",
@@ -39,6 +56,15 @@ __all__ = [
     "Source",
     "TensorExpression",
     "UpdateRule",
+    "LimitMapDerivatives",
+    "LinearRule",
+    "SlowEquation",
+    "SlowNoise",
+    "effective_learning_rate",
+    "limit_map_derivatives",
+    "linear_rule",
+    "slow_equation",
+    "spectral_noise",
     "elementwise_expression",
     "graph_labels",
     "coordinate_equation",

@@ -110,6 +110,23 @@ class Regime:
             small_parameter=small,
         )
 
+    @classmethod
+    def long_horizon(cls, momentum_index: int | Fraction | sp.Rational = 0) -> "Regime":
+        r"""σ = 1, t = kη²: the motion along the minimizers, which takes O(1/η²) steps.
+
+        Args:
+            momentum_index: α in 1 − β = λ η^α; 0 keeps β fixed.
+
+        Raises:
+            ValueError: `momentum_index` is not in [0, 2), where the momentum forgets before the iterate has moved.
+        """
+        index = sp.Rational(str(momentum_index))
+        if not 0 <= index < 2:
+            raise ValueError(f"`momentum_index` must lie in [0, 2) on the slow clock kη², got {momentum_index}.")
+        scalings = {"momentum": 1 - RELAXATION_RATE * LEARNING_RATE**index} if index > 0 else {}
+        name = "long-horizon" if index == 0 else f"long-horizon, momentum index {index}"
+        return cls(name, clock=LEARNING_RATE**2, scalings=scalings)
+
     @property
     def noise_exponent(self) -> Fraction | None:
         """The power of the learning rate in σ; None without noise."""

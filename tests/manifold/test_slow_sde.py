@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from sde_momentum.manifold import KernelSlowSDE, effective_learning_rate, slow_sde
+from sde_momentum.manifold import KernelSlowSDE, slow_sde
 from sde_momentum.problems import general, label_noise
-from sde_momentum.symbolic import update_rule
+from sde_momentum.symbolic import effective_learning_rate, update_rule
 
 ETA, BETA = sp.Symbol("learning_rate", positive=True), sp.Symbol("momentum", nonnegative=True)
 
