@@ -11,7 +11,7 @@ from typing import Any
 import sympy as sp
 
 from ._coefficients import Coefficient, CoefficientField
-from ._fields import TEST, Elementwise, State, Tensor, TestFunction
+from ._fields import TEST, DerivativeName, Elementwise, State, Tensor, TestFunction
 from ._graph import Graph, Label, canonical, labels, next_label, relabel, shift
 
 Combination = dict[Graph, Coefficient]
@@ -34,6 +34,7 @@ class Algebra:
         self.test = TestFunction(variables)
         self.loss = Tensor("L", 0, variables[0])
         self.cumulants = {2: Tensor("Sigma", 2, variables[0])}
+        self.functions: dict[sp.Expr, Elementwise] = {}
         self.fields: dict[str, Any] = {TEST: self.test, "L": self.loss, "Sigma": self.cumulants[2]}
         for variable in variables:
             self.fields[variable] = State(variable)
@@ -47,8 +48,11 @@ class Algebra:
 
     def elementwise(self, expression: sp.Expr, arguments: Mapping[str, sp.Symbol]) -> Elementwise:
         """Register an elementwise function and return it."""
-        function = Elementwise(expression, arguments)
-        return self.fields.setdefault(function.name, function)
+        if expression not in self.functions:
+            held = {name: symbol for name, symbol in arguments.items() if expression.has(symbol)}
+            function = Elementwise(DerivativeName(expression, len(self.functions)), held)
+            self.functions[expression] = self.fields[function.name] = function
+        return self.functions[expression]
 
     def coefficient(self, value: Any) -> Coefficient:
         """Convert a number or a sympy expression to the coefficient field, exactly."""
@@ -78,7 +82,7 @@ class Algebra:
             field = self.fields[node.field]
             if isinstance(field, Elementwise):
                 derivative = field.differentiated(variable)
-                if derivative is not None and derivative.expression != 0:
+                if derivative is not None:
                     self.fields.setdefault(derivative.name, derivative)
                     own = node.slots[0][0]
                     pieces.append((1, (*rest, derivative.node(own)), (own, label)))

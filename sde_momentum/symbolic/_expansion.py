@@ -1,12 +1,13 @@
 """Expansion of update expressions into monomials of state variables, gradient and learning rate."""
 
 from fractions import Fraction
+from math import lcm
 from typing import NamedTuple
 
 import sympy as sp
 
 from ._symbols import GRADIENT, LEARNING_RATE
-from ._taylor import power_series
+from ._taylor import PowerSeries, Product
 
 
 class Monomial(NamedTuple):
@@ -29,8 +30,29 @@ def monomials(expression: sp.Expr, state: tuple[sp.Symbol, ...], cutoff: Fractio
         try:
             found.append(_monomial(term, state))
         except _NotMonomial:
-            found.extend(_monomial(t, state) for t in sp.Add.make_args(sp.expand(_series(term, cutoff))) if t != 0)
-    return [m for m in found if m.exponent < cutoff and m.coefficient != 0]
+            found.extend(_series(term, state, cutoff))
+    return _collected([m for m in found if m.exponent < cutoff and m.coefficient != 0], state)
+
+
+def _collected(found: list[Monomial], state: tuple[sp.Symbol, ...]) -> list[Monomial]:
+    """Add up the functions that stand with one power of η and of g: one function is one node, however long it is.
+
+    State variables that occur as powers only are kept out of the functions.
+    """
+    argument = {s for m in found for s in m.function.free_symbols if s in state}
+    grouped: dict[tuple, list[sp.Expr]] = {}
+    result = []
+    for m in found:
+        if m.function == 1:
+            result.append(m)
+            continue
+        outside = tuple((s, power) for s, power in m.powers if s not in argument)
+        inside = sp.Mul(*(s**power for s, power in m.powers if s in argument))
+        grouped.setdefault((m.exponent, outside), []).append(m.coefficient * inside * m.function)
+    for (exponent, powers), functions in grouped.items():
+        coefficient, function = sp.Add(*functions).as_independent(*state, GRADIENT, as_Add=False)
+        result.append(Monomial(coefficient, exponent, powers, function))
+    return [m for m in result if m.function != 0]
 
 
 class _NotMonomial(Exception):
@@ -56,15 +78,39 @@ def _monomial(term: sp.Expr, state: tuple[sp.Symbol, ...]) -> Monomial:
     return Monomial(coefficient, exponent, tuple(sorted(powers.items(), key=lambda item: str(item[0]))), function)
 
 
-def _series(term: sp.Expr, cutoff: Fraction) -> sp.Expr:
+def _series(term: sp.Expr, state: tuple[sp.Symbol, ...], cutoff: Fraction) -> list[Monomial]:
     """Expand in rational powers of η by substituting η = s^q and taking a power series in s."""
     denominators = [int(p.exp.q) for p in term.atoms(sp.Pow) if p.base == LEARNING_RATE and p.exp.is_Rational]
     denominators += [2 for p in term.atoms(sp.Pow) if p.exp.is_Rational and p.exp.q == 2]
-    q = int(sp.ilcm(1, *denominators))
+    q = lcm(*denominators)
     s = sp.Dummy("s", positive=True)
+    series = PowerSeries(s)
     count = int(sp.ceiling(sp.Rational(cutoff) * q))
-    expanded = power_series(sp.powdenest(term.subs(LEARNING_RATE, s**q), force=True), s, count)
-    return sp.expand(expanded.subs(s, LEARNING_RATE ** sp.Rational(1, q)))
+    found = series.terms(sp.powdenest(term.subs(LEARNING_RATE, s**q), force=True), count)
+    return [
+        _from_product(series, product, sp.Rational(value.numerator, value.denominator), Fraction(power, q), state)
+        for power, total in found
+        for product, value in total.items()
+    ]
+
+
+def _from_product(
+    series: PowerSeries, product: Product, number: sp.Expr, exponent: Fraction, state: tuple[sp.Symbol, ...]
+) -> Monomial:
+    """Sort the atoms of a product: hyperparameters, whole powers of variables, the rest."""
+    variables = {*state, GRADIENT}
+    powers, constants, functions = [], [], []
+    for place, power in product:
+        atom = series.atoms[place]
+        if atom in variables and power.denominator == 1 and power > 0:
+            powers.append((atom, int(power)))
+        else:
+            kind = functions if atom.free_symbols & variables else constants
+            kind.append((place, power))
+    powers.sort(key=lambda item: str(item[0]))
+    return Monomial(
+        number * series.to_sympy(tuple(constants)), exponent, tuple(powers), series.to_sympy(tuple(functions))
+    )
 
 
 def leading_power(expression: sp.Expr) -> tuple[sp.Expr, Fraction]:

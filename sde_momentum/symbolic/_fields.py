@@ -85,14 +85,48 @@ class TestFunction:
 class ElementwiseName(str):
     """The field name of an elementwise function: ordered and compared as text, and it carries the expression."""
 
-    __slots__ = ("expression",)
-    expression: sp.Expr
+    __slots__ = ("function",)
+    function: sp.Expr
 
     def __new__(cls, expression: sp.Expr):
         """Name an expression."""
         name = str.__new__(cls, f"φ[{expression}]")
-        name.expression = expression
+        name.function = expression
         return name
+
+    @property
+    def expression(self) -> sp.Expr:
+        """The function, componentwise."""
+        return self.function
+
+
+class DerivativeName(ElementwiseName):
+    """The name of a derivative of a numbered function; the derivative is taken when its expression is asked for.
+
+    A derivation differentiates functions often and looks into them once, at the end.
+    """
+
+    __slots__ = ("counts", "number")
+    number: int
+    counts: tuple[tuple[sp.Symbol, int], ...]
+
+    def __new__(cls, expression: sp.Expr, number: int, counts: tuple[tuple[sp.Symbol, int], ...] = ()):
+        """Name ∂^counts of function `number`."""
+        taken = "".join(f",{symbol}{times}" for symbol, times in counts)
+        name = str.__new__(cls, f"φ{number}{taken}")
+        name.function, name.number, name.counts = expression, number, counts
+        return name
+
+    @property
+    def expression(self) -> sp.Expr:
+        """The derivative, componentwise."""
+        return sp.diff(self.function, *self.counts) if self.counts else self.function
+
+    def differentiated(self, symbol: sp.Symbol) -> "DerivativeName":
+        """The name of the derivative by one more symbol."""
+        counts = dict(self.counts)
+        counts[symbol] = counts.get(symbol, 0) + 1
+        return DerivativeName(self.function, self.number, tuple(sorted(counts.items(), key=lambda c: str(c[0]))))
 
 
 def elementwise_expression(node: Node) -> sp.Expr | None:
@@ -102,15 +136,15 @@ def elementwise_expression(node: Node) -> sp.Expr | None:
 
 @dataclass(frozen=True)
 class Elementwise:
-    """A function φ of state variables taken componentwise, φ(u_i, m_i, …), as one node with one index."""
+    """A function φ of state variables taken componentwise, φ(u_i, m_i, …), as one node with one index.
 
-    expression: sp.Expr
+    Args:
+        name: the node's field name; distinct functions have distinct names.
+        arguments: state variable → its symbol, for those that the function depends on.
+    """
+
+    name: DerivativeName
     arguments: Mapping[str, sp.Symbol]
-
-    @property
-    def name(self) -> ElementwiseName:
-        """The node's field name; distinct expressions have distinct names."""
-        return ElementwiseName(self.expression)
 
     def node(self, label: Label) -> Node:
         """Build the node φ_label."""
@@ -119,6 +153,4 @@ class Elementwise:
     def differentiated(self, variable: str) -> "Elementwise | None":
         """∂φ/∂v as another elementwise function, or None where φ does not depend on v."""
         symbol = self.arguments.get(variable)
-        if symbol is None or not self.expression.has(symbol):
-            return None
-        return Elementwise(sp.factor(sp.diff(self.expression, symbol)), self.arguments)
+        return None if symbol is None else Elementwise(self.name.differentiated(symbol), self.arguments)

@@ -6,6 +6,7 @@ from functools import lru_cache
 import sympy as sp
 
 from ._algebra import Algebra, accumulate
+from ._elementwise_form import canonical_functions
 from ._elimination import Elimination, solve_left
 from ._extraction import covariance_of, drift_of, obstruction_of, order_of
 from ._factor import NoFactor, factor_of
@@ -62,9 +63,10 @@ def _derive(rule: UpdateRule, regime: Regime, order: int, describes: str) -> Lim
     below = order * regime.grade
     derivation = _Derivation(rule, regime, below)
     generator, start = derivation.generator(describes), derivation.start(describes)
-    obstruction = obstruction_of(generator) or obstruction_of(start.log())
+    obstruction = _lowest_obstruction(generator) or _lowest_obstruction(start.log())
     if obstruction:
         return NoDiffusion(rule, regime, order, obstruction, describes)
+    generator = canonical_functions(generator)
     covariance = covariance_of(generator) or _leading_covariance(rule, regime, below, describes)
     eliminated = tuple(derivation.reduced.replacement)
     parameters = variable(rule.state[0])
@@ -88,12 +90,22 @@ def _derive(rule: UpdateRule, regime: Regime, order: int, describes: str) -> Lim
     )
 
 
+def _lowest_obstruction(operator: Operator) -> dict:
+    """The obstruction, functions being brought to canonical form one power of η after the other."""
+    high = operator.select(lambda graph: order_of(operator.algebra, graph) > 2)
+    for exponent, combination in high.terms.items():
+        found = obstruction_of(canonical_functions(Operator(high.algebra, {exponent: combination}, high.cutoff)))
+        if found:
+            return found
+    return {}
+
+
 def _leading_covariance(rule: UpdateRule, regime: Regime, below: Fraction, describes: str) -> dict:
     """The lowest second-order terms when none lies below the order: looked for one clock power higher."""
     if regime.noise_exponent is None:
         return {}
     generator = _Derivation(rule, regime, below + regime.grade).generator(describes)
-    second = generator.select(lambda graph: order_of(generator.algebra, graph) == 2)
+    second = canonical_functions(generator.select(lambda graph: order_of(generator.algebra, graph) == 2))
     return covariance_of(Operator(generator.algebra, {second.lowest: second.at(second.lowest)}, generator.cutoff))
 
 
