@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PyTree
 
+from sde_momentum.dynamics._combined_draws import CombinedDraws
 from sde_momentum.dynamics._expressions import componentwise
 from sde_momentum.dynamics._hyperparameters import checked, names_in, number, regime_values
 from sde_momentum.problems import AbstractProblem
@@ -90,6 +91,16 @@ class Chain(eqx.Module):
         }
 
 
+def _with_draws(rule: UpdateRule, problem: AbstractProblem, values: dict[str, float]) -> AbstractProblem:
+    """The problem as the rule draws from it: once, or as a combination of two draws."""
+    weights = [number(weight, values) for weight in rule.draw_weights]
+    if len(weights) == 1:
+        return problem
+    if len(weights) > 2:
+        raise ValueError(f"rule `{rule.name}` combines {len(weights)} draws a step; chains run rules with 1 or 2.")
+    return CombinedDraws(problem, (np.asarray(weights[0]), np.asarray(weights[1])))
+
+
 def chain(
     rule: UpdateRule, problem: AbstractProblem, *, regime: Regime | None = None, **hyperparameters: float
 ) -> Chain:
@@ -121,7 +132,7 @@ def chain(
     given = checked(hyperparameters, wanted, f"the chain of `{rule.name}`")
     values = {**given, **regime_values(regime, given)}
     return Chain(
-        problem=problem,
+        problem=_with_draws(rule, problem, values),
         hyperparameters={name: np.asarray(values[name]) for name in rule.hyperparameters},
         noise_scale=1 if regime.noise_scale == 1 else np.asarray(number(regime.noise_scale, values)),
         step_time=np.asarray(number(regime.clock, values)),

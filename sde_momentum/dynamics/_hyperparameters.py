@@ -45,6 +45,8 @@ def _check_range(name: str, value: float) -> None:
         raise ValueError(f"`{name}` must be finite, got {value}.")
     if name == "learning_rate" and value <= 0:
         raise ValueError(f"`learning_rate` must be positive, got {value}.")
+    if name == "amplification" and value < 1:
+        raise ValueError(f"`amplification` must be at least 1, got {value}.")
     if name in ("momentum", "decay") and not 0 <= value < 1:
         raise ValueError(f"`{name}` must lie in [0, 1), got {value}.")
 

@@ -13,6 +13,8 @@ from ._qhm import qhm as qhm
 from ._rmsprop import rmsprop as rmsprop
 from ._sgd import sgd as sgd
 from ._sgdm import sgdm as sgdm
+from ._svag import svag as svag
+from ._weight_decay import weight_decay as weight_decay
 
 CATALOGUE: dict[str, Callable[[], UpdateRule]] = {
     "gd": gd,
@@ -37,4 +39,6 @@ __all__ = [
     "rmsprop",
     "sgd",
     "sgdm",
+    "svag",
+    "weight_decay",
 ]

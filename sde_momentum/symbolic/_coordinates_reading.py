@@ -47,6 +47,7 @@ class Reading:
     def __init__(
         self, rule: UpdateRule, regime: Regime, dimension: int, cutoff: sp.Rational, extra: tuple[sp.Expr, ...] = ()
     ):
+        regime = rule.noise_of_step(regime)
         self.rule, self.regime, self.dimension = rule, regime, dimension
         self._update, self._offset = _scaled(rule, regime)
         expressions = (*self._update.values(), self._offset, regime.noise_scale, regime.clock, regime.small_parameter)

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import lru_cache
 
 import sympy as sp
 
 from ._algebra import Algebra
-from ._fields import TEST
+from ._fields import TEST, ElementwiseName, elementwise_expression
 from ._graph import FREE, Graph, Label, Node, labels, relabel
 from ._operator import Operator
 from ._symbols import LEARNING_RATE
@@ -65,8 +66,33 @@ def _collected(generator: Operator, order: int, pieces) -> dict:
             continue
         names = tuple(v for v, _ in algebra.derivatives(graph))
         target = found.setdefault(names[0] if order == 1 else names, [])
-        target += [(nodes, weight(algebra, coefficient, exponent) * factor) for nodes, factor in pieces(algebra, graph)]
+        for nodes, factor in pieces(algebra, graph):
+            content, primitive = without_content(nodes)
+            target.append((primitive, weight(algebra, coefficient, exponent) * factor * content))
     return {names: TensorExpression.collect(pairs) for names, pairs in found.items()}
+
+
+def without_content(nodes: Graph) -> tuple[sp.Expr, Graph]:
+    """Take constant factors out of elementwise functions, 1/(cφ + cψ) = c⁻¹/(φ + ψ), so that equal ones look equal."""
+    content, primitive = sp.S.One, []
+    for node in nodes:
+        expression = elementwise_expression(node)
+        if expression is not None:
+            factor, rest = _constant_factor(expression)
+            if factor != 1:
+                content, node = content * factor, Node(ElementwiseName(rest), node.slots)
+        primitive.append(node)
+    return content, tuple(primitive)
+
+
+@lru_cache(maxsize=1024)
+def _constant_factor(expression: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+    # Hyperparameters are positive symbols, components of the state are real ones.
+    state = [symbol for symbol in expression.free_symbols if not symbol.is_positive]
+    is_sum = lambda e: e.is_Pow and e.base.is_Add
+    factored = expression.replace(is_sum, lambda e: sp.factor_terms(e.base, radical=True) ** e.exp)
+    constant, rest = sp.factor_terms(factored).as_independent(*state, as_Add=False)
+    return constant, rest
 
 
 def _freed(algebra: Algebra, graph: Graph, frees: Iterable[Label]) -> Graph:

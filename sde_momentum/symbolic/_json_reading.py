@@ -42,6 +42,7 @@ def _read_common(data: dict[str, Any]) -> dict[str, Any]:
             gradient_at=decode(rule["gradient_at"]),
             fast=_names(rule["fast"]),
             sources=_read_sources(rule["sources"]),
+            draw_weights=tuple(decode(weight) for weight in rule.get("draw_weights", ["1"])),
         ),
         "regime": Regime(
             _string(regime["name"]),

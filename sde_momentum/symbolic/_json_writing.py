@@ -44,6 +44,7 @@ def _common_fields(statement: Limit | NoDiffusion) -> dict[str, Any]:
             "gradient_at": encode(sp.sympify(rule.gradient_at)),
             "fast": list(rule.fast),
             "sources": [_source(source) for source in rule.sources],
+            "draw_weights": [encode(weight) for weight in rule.draw_weights],
         },
         "regime": {
             "name": regime.name,

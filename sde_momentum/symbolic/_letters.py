@@ -14,7 +14,7 @@ def letters_of(name: str) -> tuple[str, str] | None:
     """The text and LaTeX letters of a hyperparameter, by the table or because it is named after a Greek letter."""
     if name in LETTERS:
         return LETTERS[name]
-    match = re.fullmatch(r"([A-Za-z]+?)_?(\d*)", name)
+    match = re.fullmatch(r"([A-Za-z_]*?[A-Za-z])_?(\d*)", name)
     if match is None:
         return None
     word, digits = match.groups()

@@ -114,6 +114,7 @@ class _Derivation:
 
     def __init__(self, rule: UpdateRule, regime: Regime, below: Fraction):
         self.below, self.clock = below, power_of_learning_rate(regime.clock, "clock")
+        regime = rule.noise_of_step(regime)
         cutoff = below + regime.clock_exponent  # log P is the generator times the clock
         self.reduced: Reduced = reduce_rule(rule, regime)
         state = {variable(v) for v in rule.state} | {GRADIENT, LEARNING_RATE}

@@ -51,7 +51,8 @@ def reduce_rule(rule: UpdateRule, regime: Regime) -> Reduced:
         name: rescale(sp.expand(value - variable(name))) for name, value in moved.items() if name not in fast
     }
     parameters = rule.state[0]
-    displacement[parameters] = rescale(sp.cancel(sp.together(sp.expand(moved[parameters] - x - next_offset))))
+    if fast:
+        displacement[parameters] = rescale(sp.cancel(sp.together(sp.expand(moved[parameters] - x - next_offset))))
     return Reduced(
         displacement=displacement,
         replacement={name: rescale(moved[name] / scale[name]) for name in fast},

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +12,7 @@ from ._regime import Regime
 from ._symbols import GRADIENT, hyperparameter, variable
 
 _GRADIENT_AT = sp.Function("gradient_at")
+_HIGHEST_CUMULANT = 12  # far beyond what any order below 5 can reach
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,13 @@ class UpdateRule:
         fast: state variables that may be eliminated where a regime lets them relax faster than the clock.
         sources: published statements about this rule.
         regimes: returns the regimes that make sense for it, the default first.
+        draw_weights: $w_a$ in $g = \sum_a w_a g_a$, a combination of independent draws of the stochastic gradient at
+            that point; one draw unless said. They add up to one, so that the mean is kept, and the j-th cumulant of the
+            noise is multiplied by $\sum_a w_a^j$.
 
     Raises:
-        ValueError: a state variable has no update, or an expression uses a symbol that is neither state nor
-            hyperparameter nor `g`.
+        ValueError: a state variable has no update, an expression uses a symbol that is neither state nor hyperparameter
+            nor `g`, or the weights of the draws do not add up to one.
 
     Example:
         >>> from sde_momentum.symbolic import update_rule
@@ -59,6 +63,7 @@ class UpdateRule:
     fast: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
     regimes: Callable[[], tuple[Regime, ...]] | None = field(default=None, compare=False)
+    draw_weights: tuple[sp.Expr, ...] = (sp.S.One,)
 
     def __post_init__(self):
         object.__setattr__(self, "update", MappingProxyType({k: sp.sympify(v) for k, v in self.update.items()}))
@@ -77,6 +82,15 @@ class UpdateRule:
                     f"rule `{self.name}`: the update of `{name}` uses {unknown[0]}, which is neither a state variable "
                     f"{self.state}, nor a hyperparameter {self.hyperparameters}, nor the gradient `g`."
                 )
+        object.__setattr__(self, "draw_weights", tuple(map(sp.sympify, self.draw_weights)))
+        unknown = sorted(str(s) for weight in self.draw_weights for s in weight.free_symbols - allowed)
+        if unknown:
+            raise ValueError(f"rule `{self.name}`: a weight in `draw_weights` uses {unknown[0]}, not a hyperparameter.")
+        if sp.expand(sp.Add(*self.draw_weights) - 1) != 0:
+            raise ValueError(
+                f"rule `{self.name}`: `draw_weights` add up to {sp.Add(*self.draw_weights)}; for an unbiased gradient "
+                "they must add up to 1."
+            )
         if point.has(GRADIENT):
             raise ValueError(f"rule `{self.name}`: the gradient is taken at a point that depends on the gradient.")
 
@@ -92,13 +106,27 @@ class UpdateRule:
         """The regime used when none is given: unit noise scale at fixed hyperparameters."""
         return self.regimes()[0] if self.regimes is not None else Regime.small_noise()
 
+    def noise_of_step(self, regime: Regime) -> Regime:
+        """Return the regime with the cumulants of the combined draws in place of those of one draw."""
+        if len(self.draw_weights) == 1:
+            return regime
+        scales = {}
+        for order in range(2, _HIGHEST_CUMULANT + 1):
+            power_sum = sp.expand(sp.Add(*(weight**order for weight in self.draw_weights)))
+            scales[order] = sp.factor(power_sum) * regime.cumulant_scales.get(order, sp.S.One)
+        return replace(regime, cumulant_scales=scales)
+
     def __str__(self) -> str:
         from ._text import expression_text
 
         letters = [f"{name} {expression_text(hyperparameter(name))}" for name in self.hyperparameters]
         lines = [f"{self.name}: state {', '.join(self.state)}; hyperparameters {', '.join(letters)}"]
         lines += [f"  {name}' = {expression_text(expression)}" for name, expression in self.update.items()]
-        lines.append(f"  g = stochastic gradient at {expression_text(self.gradient_at)}")
+        kind = "stochastic gradient"
+        if len(self.draw_weights) > 1:
+            weights = ", ".join(expression_text(weight) for weight in self.draw_weights)
+            kind = f"sum of {len(self.draw_weights)} independent stochastic gradients with weights {weights},"
+        lines.append(f"  g = {kind} at {expression_text(self.gradient_at)}")
         return "\n".join(lines)
 
 

@@ -15,9 +15,10 @@ LETTERS = {
     "dampening": ("ν", r"\nu"),
     "weight_decay": ("ω", r"\omega"),
     "decay": ("ρ", r"\rho"),
-    "decay_rate": ("c", "c"),
+    "decay_rate": ("b", "b"),
     "eps": ("ε", r"\varepsilon"),
     "look_ahead": ("c", "c"),
+    "amplification": ("ℓ", r"\ell"),
 }
 
 
