@@ -1,0 +1,84 @@
+"""Controls: a limit with one coefficient changed, and the order at which a study must notice."""
+
+from dataclasses import dataclass
+
+import equinox as eqx
+import numpy as np
+import sympy as sp
+
+from sde_momentum.dynamics import SDE
+from sde_momentum.symbolic import LEARNING_RATE, Limit, TensorExpression
+
+_PARTS = {"drift": "drift_numbers", "factor": "factor_numbers", "initial shift": "shift_numbers"}
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    r"""One coefficient of a limit, multiplied by a factor.
+
+    A change of the generator by $\eta^q$ leaves a weak error of order $q$: it refutes every claim above $q$, and no
+    claim up to it. In the factor B the change acts through BBᵀ, hence together with the leading part of B.
+
+    Attributes:
+        part: `"drift"`, `"factor"` or `"initial shift"`.
+        variable: whose equation.
+        index: which term of the expression.
+        power: q, the power of the learning rate of the change in the generator.
+        term: the term, as text.
+        scale: the coefficient is multiplied by this.
+    """
+
+    part: str
+    variable: str
+    index: int
+    power: float
+    term: str
+    scale: float
+
+    def apply(self, sde: SDE) -> SDE:
+        """The equation with this coefficient changed."""
+        field = _PARTS[self.part]
+        numbers = getattr(sde, field)[self.variable]
+        changed = np.where(np.arange(len(numbers)) == self.index, self.scale, 1.0) * np.asarray(numbers)
+        return eqx.tree_at(lambda p: getattr(p, field)[self.variable], sde, changed)
+
+    def __str__(self):
+        return f"{self.part} of {self.variable}: {self.term} × {self.scale:g}"
+
+
+def perturbations(limit: Limit, scale: float = 1.5) -> tuple[Perturbation, ...]:
+    """Every coefficient of a limit in turn, with the order at which its change shows.
+
+    Args:
+        limit: from `modified_equation`, with a factor.
+        scale: what the coefficient is multiplied by.
+
+    Example:
+        >>> from sde_momentum.optimizers import sgd
+        >>> from sde_momentum.symbolic import modified_equation
+        >>> for wrong in perturbations(modified_equation(sgd(), order=2)):
+        ...     print(wrong.part, wrong.power)
+        drift 0.0
+        drift 1.0
+        factor 1.0
+    """
+    leading = min((_power(c) for e in limit.factor.values() for _, c in e), default=0.0)
+    parts = {"drift": limit.drift, "factor": limit.factor, "initial shift": limit.initial_shift}
+    return tuple(
+        Perturbation(
+            part,
+            variable,
+            index,
+            _power(coefficient) + (leading if part == "factor" else 0.0),
+            str(TensorExpression(((graph, coefficient),))),
+            scale,
+        )
+        for part, expressions in parts.items()
+        for variable, expression in expressions.items()
+        for index, (graph, coefficient) in enumerate(expression)
+    )
+
+
+def _power(coefficient: sp.Expr) -> float:
+    """The lowest power of the learning rate in a coefficient."""
+    return float(sp.sympify(coefficient).expand().leadterm(LEARNING_RATE)[1])
