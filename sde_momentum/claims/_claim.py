@@ -1,7 +1,7 @@
 """What a claim is: a statement of a source, an experiment that can contradict it, and the evidence it leaves."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import xarray as xr
@@ -88,6 +88,7 @@ class Claim:
         source: where it is made.
         experiment: `Settings` → `Evidence`.
         figure: data set of the evidence → matplotlib figure.
+        theme: heading of the report under which the claim stands.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Claim:
     source: str
     experiment: Callable[[Settings], Evidence] = field(compare=False)
     figure: Callable[[xr.Dataset], Any] = field(compare=False)
+    theme: str = ""
 
 
 def measured(label: str, comparison: Any, expected: str) -> Measurement:
@@ -112,3 +114,15 @@ def measured_order(label: str, fit: Any, verdict: Any, claimed: float) -> Measur
     # `judge` refutes only below the claim by a twentieth of the spacing of powers; the reader has to see that.
     expected = f"order {claimed:g} or higher, to within {SAME_ORDER * fit.remainder_exponent:g}"
     return Measurement(label, float(fit.order), tuple(fit.interval), expected, outcome)
+
+
+def expected_to_fail(measurement: Measurement, expected: str) -> Measurement:
+    """Turn a test of something wrong into a negative control: the claim's own test has to refute it.
+
+    Args:
+        measurement: the test of the claim, applied to the wrong thing.
+        expected: what is wrong with it, in words.
+    """
+    flipped = {Outcome.SUPPORTED: Outcome.NOT_SUPPORTED, Outcome.NOT_SUPPORTED: Outcome.SUPPORTED}
+    outcome = flipped.get(measurement.outcome, Outcome.UNDECIDED)
+    return replace(measurement, expected=f"{expected} (control)", outcome=outcome)

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import xarray as xr
 
-from sde_momentum.claims._claim import Claim, Evidence, Measurement, Settings
+from sde_momentum.claims._claim import Claim, Evidence, Measurement, Settings, expected_to_fail
 from sde_momentum.claims._closeness_figure import figure
 from sde_momentum.claims._closeness_study import (
     BATCH,
@@ -23,6 +23,7 @@ from sde_momentum.claims._closeness_study import (
     exact_study,
     sampled_study,
 )
+from sde_momentum.claims._themes import EQUATIONS
 from sde_momentum.compare import OrderFit, Outcome, Verdict, judge
 from sde_momentum.symbolic import Regime, modified_equation
 
@@ -37,7 +38,8 @@ def experiment(settings: Settings) -> Evidence:
     studies += [sampled_study(momentum, settings) for momentum in (tested[0], Momentum(_HALF, 4.0))]
     measurements = [one for study in studies for one in measure(study, study.momentum.bound)]
     # E|x|² is left out of the control: its difference changes sign between these learning rates.
-    measurements += [_expected_to_fail(one) for one in measure(control, tested[1].bound, (LOSS, DISTANCE))]
+    wrong = measure(control, tested[1].bound, (LOSS, DISTANCE))
+    measurements += [expected_to_fail(one, "no such order: closeness ends at α = 1") for one in wrong]
     return Evidence(tuple(measurements), _dataset([*studies, control]), _equations(), _remarks(settings))
 
 
@@ -69,14 +71,6 @@ def _strong(label: str, fit: OrderFit, bound: float) -> Measurement:
     expected = f"order {bound:g} or higher, {bound - fit.remainder_exponent / 2:g} excluded"
     outcome = outcomes.get(judge(fit, 2 * bound), Outcome.UNDECIDED)
     return Measurement(f"{label}: strong order of √E|x − z|²", fit.order / 2, (low / 2, high / 2), expected, outcome)
-
-
-def _expected_to_fail(measurement: Measurement) -> Measurement:
-    """A negative control: the claim's analysis must refute closeness where it ends."""
-    flipped = {Outcome.SUPPORTED: Outcome.NOT_SUPPORTED, Outcome.NOT_SUPPORTED: Outcome.SUPPORTED}
-    outcome = flipped.get(measurement.outcome, Outcome.UNDECIDED)
-    expected = "no such order (control: closeness ends at α = 1)"
-    return Measurement(measurement.label, measurement.value, measurement.interval, expected, outcome)
 
 
 def _dataset(studies: Sequence[Study]) -> xr.Dataset:
@@ -125,4 +119,5 @@ CLAIM = Claim(
     source="Wang, Malladi, Wang, Lyu, Li (2024), Theorem 3.5",
     experiment=experiment,
     figure=figure,
+    theme=EQUATIONS,
 )

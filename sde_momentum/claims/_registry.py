@@ -10,6 +10,8 @@ _MODULES = {
     "closeness": "_closeness",
     "update-noise": "_update_noise",
     "slow-motion": "_slow_motion",
+    "curved-valley": "_curved_valley",
+    "circle": "_circle",
     "tuned": "_tuned",
 }
 

@@ -5,7 +5,7 @@ import io
 import math
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata, resources
 from pathlib import Path
 from string import Template
@@ -35,8 +35,8 @@ def write_report(finished: Sequence[Finished], path: str | Path, settings: Setti
     """
     template = Template(resources.files("sde_momentum.claims").joinpath("report.html").read_text(encoding="utf-8"))
     text = template.substitute(
-        table="\n".join(_row(result) for result in finished),
-        claims="\n".join(_section(result) for result in finished),
+        table=_grouped(finished, _row, '<tr class="theme"><td></td><td colspan="3">{}</td></tr>'),
+        claims=_grouped(finished, _section, '<h2 class="theme">{}</h2>'),
         settings=html.escape(f"seed {settings.seed}, effort {settings.effort:g}"),
         versions=html.escape(_versions()),
     )
@@ -45,6 +45,18 @@ def write_report(finished: Sequence[Finished], path: str | Path, settings: Setti
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
     return path
+
+
+def _grouped(finished: Sequence[Finished], show: Callable[[Finished], str], heading: str) -> str:
+    """Claims one after the other, a heading wherever the theme changes."""
+    parts, before = [], ""
+    for result in finished:
+        theme = load_claim(result.name).theme
+        if theme != before:
+            parts.append(heading.format(html.escape(theme)))
+        parts.append(show(result))
+        before = theme
+    return "\n".join(parts)
 
 
 def _row(result: Finished) -> str:
@@ -59,7 +71,7 @@ def _row(result: Finished) -> str:
 def _section(result: Finished) -> str:
     claim, evidence = load_claim(result.name), result.evidence
     parts = [
-        f'<section id="{claim.name}"><h2>{html.escape(claim.title)}</h2>',
+        f'<section id="{claim.name}"><h3>{html.escape(claim.title)}</h3>',
         f'<p class="verdict {evidence.outcome.name.lower()}">{_MARKS[evidence.outcome]} {evidence.outcome}</p>',
         f"<blockquote>{html.escape(claim.statement)}<footer>{html.escape(claim.source)}</footer></blockquote>",
         *(f'<div class="equation">{_mathml(equation)}</div>' for equation in evidence.equations),

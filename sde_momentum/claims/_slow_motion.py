@@ -2,11 +2,12 @@
 
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
 
 from sde_momentum.claims._claim import Claim, Evidence, Measurement, Settings, measured, measured_order
+from sde_momentum.claims._slow_flow import follow
+from sde_momentum.claims._themes import SLOW
 from sde_momentum.compare import Outcome, Verdict, compare_to_bound, fit_order, judge
 from sde_momentum.dynamics import chain
 from sde_momentum.ensembles import simulate
@@ -58,28 +59,8 @@ _OPTIMIZERS = (("SGD", sgd, {}), ("SGDM", sgdm, {"momentum": _MOMENTUM}))
 def _slow_flow(problem: Any, times: np.ndarray) -> np.ndarray:
     """Follow tr H along the slow equation, by Runge–Kutta steps on its general formula."""
     slow = slow_sde(problem, sgd())
-    state = slow.init(problem.initial())["x"]
-    drift = lambda x: slow.drift(0.0, {"x": x}, None)["x"]
-    count = 10
-
-    @jax.jit
-    def advance(x: Any) -> Any:
-        h = _END / _SAVES / count
-
-        def step(_, y):
-            k1 = drift(y)
-            k2 = drift(y + 0.5 * h * k1)
-            k3 = drift(y + 0.5 * h * k2)
-            k4 = drift(y + h * k3)
-            return problem.limit_map(y + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4))
-
-        return jax.lax.fori_loop(0, count, step, x)
-
-    found = []
-    for _ in times:
-        state = advance(state)
-        found.append(float(problem.hessian_trace(state)))
-    return np.asarray(found)
+    state = slow.init(problem.initial())
+    return follow(slow, state, times, lambda state: problem.hessian_trace(state["x"]))
 
 
 def _agreement(problem: Any) -> float:
@@ -202,4 +183,5 @@ CLAIM = Claim(
     source="Wang et al. (2024), Theorem 4.5; Li, Wang, Arora (2022), Theorem 4.6",
     experiment=experiment,
     figure=figure,
+    theme=SLOW,
 )

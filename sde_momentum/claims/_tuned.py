@@ -9,6 +9,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from sde_momentum.claims._claim import Claim, Evidence, Settings
+from sde_momentum.claims._themes import FINITE
 from sde_momentum.claims._training import BLOCK, SAVES, Trainer
 from sde_momentum.claims._tuned_figure import figure
 from sde_momentum.claims._tuned_verdict import (
@@ -150,4 +151,5 @@ CLAIM = Claim(
     source="Wang, Malladi, Wang, Lyu, Li (2024), Section 5",
     experiment=experiment,
     figure=figure,
+    theme=FINITE,
 )

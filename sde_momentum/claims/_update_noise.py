@@ -6,12 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jax.flatten_util import ravel_pytree
-from scipy.stats import norm
 
-from sde_momentum.claims._claim import Claim, Evidence, Measurement, Settings, measured
+from sde_momentum.claims._claim import Claim, Evidence, Measurement, Settings
+from sde_momentum.claims._nearness import near
+from sde_momentum.claims._themes import EQUATIONS
 from sde_momentum.claims._update_noise_figure import figure
 from sde_momentum.claims._variances import spread_observables, total_variance, variance_ratio
-from sde_momentum.compare import Outcome, PairedChains, equivalence
+from sde_momentum.compare import Outcome, PairedChains
 from sde_momentum.dynamics import chain
 from sde_momentum.ensembles import simulate
 from sde_momentum.optimizers import sgdm
@@ -24,7 +25,6 @@ _LOGISTIC_STEPS, _LOGISTIC_RATE, _LOGISTIC_REPLICAS, _BATCH = (10, 20, 50, 100, 
 # Relative resolution at which a sampled number is compared with an exact law.
 _RESOLUTION = 0.03
 _PATH_MARGIN_LINEAR, _PATH_MARGIN_LOGISTIC, _UPDATE_MARGIN = 0.05, 0.1, 0.25
-_FIVE_SIGMA = float(norm.cdf(5))
 _SGDM = sgdm()
 
 
@@ -113,15 +113,6 @@ def against_law(label: str, estimate: tuple[float, float], law: float) -> Measur
     return Measurement(label, value, (value - 5 * error, value + 5 * error), f"exact law {law:.5g}", outcome)
 
 
-def near(label: str, estimate: tuple[float, float], target: float, margin: float) -> Measurement:
-    """Equivalence with a target: the interval of ±5 standard errors inside, outside, or across the margin."""
-    value, error = estimate
-    comparison = equivalence(value - target, error, margin, confidence=_FIVE_SIGMA)
-    found = measured(label, comparison, f"{target:.4g} ± {margin:.2g}")
-    low, high = found.interval
-    return Measurement(label, value, (low + target, high + target), found.expected, found.outcome)
-
-
 def _scaled(estimate: tuple[float, float], scale: float) -> tuple[float, float]:
     return estimate[0] / scale, estimate[1] / scale
 
@@ -171,4 +162,5 @@ CLAIM = Claim(
     source="Wang, Malladi, Wang, Lyu, Li (2024)",
     experiment=experiment,
     figure=figure,
+    theme=EQUATIONS,
 )

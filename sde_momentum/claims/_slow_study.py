@@ -1,0 +1,109 @@
+"""Optimizers over O(1/η²) steps at several learning rates, on the clock τ = kη²."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from sde_momentum.claims._claim import Measurement, Settings
+from sde_momentum.claims._nearness import at_zero, near
+from sde_momentum.dynamics import chain
+from sde_momentum.ensembles import simulate
+from sde_momentum.optimizers import sgd, sgdm
+from sde_momentum.problems import AbstractProblem
+from sde_momentum.symbolic import LEARNING_RATE, Regime
+
+LONG_HORIZON = Regime("long-horizon", clock=LEARNING_RATE**2)
+"""Noise of unit size on the clock τ = kη²."""
+
+
+@dataclass(frozen=True)
+class SlowStudy:
+    """What is sampled.
+
+    Args:
+        problem: loss and noise.
+        observable: parameters of one replica → scalar, after projection on the manifold by Φ where that matters.
+        end: slow time of the end; a whole number of steps at every learning rate, between any two saves.
+        saves: number of equally spaced times.
+        rates: learning rates.
+        momentum: β of SGDM.
+        replicas: of each ensemble at effort 1.
+    """
+
+    problem: AbstractProblem
+    observable: Callable[[Any], Any]
+    end: float
+    saves: int
+    rates: Sequence[float]
+    momentum: float
+    replicas: int
+
+    @property
+    def times(self) -> np.ndarray:
+        """Slow times at which moments are taken."""
+        return np.arange(1, self.saves + 1) * self.end / self.saves
+
+    def sample(self, settings: Settings) -> xr.Dataset:
+        """Means and standard errors of the observable for SGD and SGDM; every ensemble has a seed of its own."""
+        makers = {"SGD": (sgd(), {}), f"SGDM, β = {self.momentum:g}": (sgdm(), {"momentum": self.momentum})}
+        chains = {
+            name: [chain(rule, self.problem, regime=LONG_HORIZON, learning_rate=eta, **others) for eta in self.rates]
+            for name, (rule, others) in makers.items()
+        }
+        return sample_chains(chains, self, settings)
+
+
+def sample_chains(chains: Mapping[str, Sequence[Any]], study: SlowStudy, settings: Settings) -> xr.Dataset:
+    """Moments of the study's observable for any chains on the slow clock, one for each learning rate."""
+    dims = ("optimizer", "learning_rate", "time")
+    results, number = {"mean": [], "standard_error": []}, 0
+    for row in chains.values():
+        found = []
+        for process in row:
+            found.append(_one(process, study, settings, number))
+            number += 1
+        for name, list_of in results.items():
+            list_of.append([one[name].values[:, 0] for one in found])
+    return xr.Dataset(
+        {name: (dims, np.asarray(values)) for name, values in results.items()},
+        {"optimizer": list(chains), "learning_rate": list(study.rates), "time": study.times},
+    )
+
+
+def _one(process: Any, study: SlowStudy, settings: Settings, number: int) -> xr.Dataset:
+    return simulate(
+        process,
+        study.problem.initial(),
+        t1=study.end,
+        num_paths=settings.samples(study.replicas),
+        seed=(settings.seed + (number << 32)) % 2**64,
+        saves=study.saves,
+        observables={"value": lambda state: study.observable(state["x"])},
+        progress=settings.progress,
+    )
+
+
+def limits(dataset: xr.Dataset, target: float, margin: float, label: str) -> list[Measurement]:
+    """For each optimizer, the value at the end extrapolated to η = 0, against a target."""
+    return [near(f"{name}: {label}, η → 0", limit_of(dataset, name), target, margin) for name in names_of(dataset)]
+
+
+def same_limit(dataset: xr.Dataset, margin: float, label: str) -> Measurement:
+    """The second optimizer minus the first at the end, both extrapolated to η = 0."""
+    first, second = (limit_of(dataset, name) for name in names_of(dataset)[:2])
+    difference = second[0] - first[0], float(np.hypot(first[1], second[1]))
+    return near(f"SGDM − SGD: {label}, η → 0", difference, 0.0, margin)
+
+
+def limit_of(dataset: xr.Dataset, name: str) -> tuple[float, float]:
+    """The mean at the end extrapolated to η = 0, with its standard error."""
+    part = dataset.sel(optimizer=name).isel(time=-1)
+    return at_zero(dataset["learning_rate"].values, part["mean"].values, part["standard_error"].values)
+
+
+def names_of(dataset: xr.Dataset) -> list[str]:
+    """Names of the optimizers."""
+    return [str(name) for name in dataset["optimizer"].values]
