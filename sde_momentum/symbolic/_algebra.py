@@ -11,8 +11,10 @@ from typing import Any
 import sympy as sp
 
 from ._coefficients import Coefficient, CoefficientField
+from ._field_functions import FRESH, FieldTable
 from ._fields import TEST, DerivativeName, Elementwise, State, Tensor, TestFunction
 from ._graph import Graph, Label, canonical, labels, next_label, relabel, shift
+from ._transcendental import with_values
 
 Combination = dict[Graph, Coefficient]
 
@@ -35,7 +37,8 @@ class Algebra:
         self.loss = Tensor("L", 0, variables[0])
         self.cumulants = {2: Tensor("Sigma", 2, variables[0])}
         self.functions: dict[sp.Expr, Elementwise] = {}
-        self.fields: dict[str, Any] = {TEST: self.test, "L": self.loss, "Sigma": self.cumulants[2]}
+        known = {TEST: self.test, "L": self.loss, "Sigma": self.cumulants[2]}
+        self.fields: FieldTable = FieldTable(known, variables[0])
         for variable in variables:
             self.fields[variable] = State(variable)
 
@@ -62,7 +65,7 @@ class Algebra:
 
     def to_sympy(self, value: Coefficient) -> sp.Expr:
         """Convert a coefficient to a factored sympy expression."""
-        return self.field.to_sympy(value)
+        return with_values(self.field.to_sympy(value))
 
     def state(self, variable: str) -> State:
         """The field of a state variable."""
@@ -106,6 +109,9 @@ class Algebra:
                 continue
             (variable, label), *rest = remaining
             for factor, nodes, identify in self.differentiate(right, variable, label):
+                if self.fields.scalars and FRESH in labels(nodes):
+                    used = [*labels((*left, *nodes)), label, *(other for _, other in rest)]
+                    nodes = relabel(nodes, {FRESH: max(used) + 1})
                 terms.append(self._identified(coefficient * factor, left, nodes, rest, identify))
         return finished
 

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import sympy as sp
 
+from ._function_form import function_phrase
 from ._style import Factor, Style
 from ._symbols import LEARNING_RATE
 
@@ -127,4 +128,4 @@ def _factor(style: Style, base: sp.Expr, exponent: Fraction) -> Factor:
         return Factor(sum_of(style, base.args), exponent, is_sum=True)
     if base.is_Rational:
         return Factor(style.number(Fraction(int(base.p), int(base.q))), exponent, is_sum=base.q != 1)
-    return Factor(style.opaque(base), exponent, is_sum=False)
+    return Factor(function_phrase(style, base) or style.opaque(base), exponent, is_sum=False)

@@ -9,12 +9,15 @@ from typing import Any
 
 import sympy as sp
 
+from ._gradient_functions import squared_norm
+from ._kummer import Kummer
 from ._symbols import hyperparameter, variable
 
 _FUNCTIONS = {
     function.__name__: function
     for function in (
         *(sp.Abs, sp.sign, sp.exp, sp.log, sp.erf, sp.erfc, sp.gamma, sp.loggamma, sp.Max, sp.Min),
+        *(Kummer, squared_norm),
         *(sp.sin, sp.cos, sp.tan, sp.atan, sp.sinh, sp.cosh, sp.tanh, sp.Heaviside),
     )
 }

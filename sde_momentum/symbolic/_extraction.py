@@ -103,7 +103,8 @@ def _freed(algebra: Algebra, graph: Graph, frees: Iterable[Label]) -> Graph:
     rest = tuple(node for node in graph if node.field != TEST)
     mapping: dict[Label, Label] = {}
     deltas: list[Node] = []
-    for (_, label), free in zip(algebra.derivatives(graph), frees, strict=True):
+    pairs = zip(algebra.derivatives(graph), frees, strict=True)
+    for (_, label), free in sorted(pairs, key=lambda pair: -pair[1]):
         if label in mapping:
             deltas.append(Node(DELTA, (tuple(sorted((mapping[label], free))),)))
         else:

@@ -61,6 +61,11 @@ def canonical(nodes: Iterable[Node]) -> Graph:
     told apart by color refinement; where that leaves ties, each candidate is singled out in turn and the smallest
     result kept. Interchangeable labels (twins) are tried once.
     """
+    nodes = tuple(nodes)
+    if any(type(node.field) is not str for node in nodes):
+        from ._function_merging import merged
+
+        nodes = merged(nodes)
     ordered = _sorted(nodes)
     summed = sorted({label for label in labels(ordered) if label >= 0})
     return _canonical(relabel(ordered, {label: position for position, label in enumerate(summed)}))

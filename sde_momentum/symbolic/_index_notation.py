@@ -3,7 +3,8 @@
 import sympy as sp
 
 from ._coefficient_form import expression
-from ._fields import elementwise_expression
+from ._field_functions import DEVIATION, NOISE_VARIANCE, SQUARED_GRADIENT, function_expression, scalar_expression
+from ._function_form import GRADIENT_NORM
 from ._graph import Graph, Label, Node, labels
 from ._style import Style
 from ._symbols import variable
@@ -39,7 +40,12 @@ def _component(style: Style, node: Node, letters: dict[Label, str]) -> str:
         return style.partial(groups[1], style.indexed(style.cumulant(int(node.field[5:])), groups[0]))
     if node.field == "delta":
         return style.indexed(style.kronecker, groups[0])
-    function = elementwise_expression(node)
+    if node.field == DEVIATION:
+        return style.partial(groups[0], "s")
+    scalar = scalar_expression(node)
+    if scalar is not None:
+        return expression(style, scalar.subs(SQUARED_GRADIENT, GRADIENT_NORM**2))
+    function = function_expression(node)
     if function is not None:
         return elementwise(style, function, groups[0])
     return style.indexed(style.state(node.field), "".join(groups))
@@ -54,8 +60,9 @@ def elementwise(style: Style, function: sp.Expr, index: str = "", alone: bool = 
         index: a letter, or nothing for the vector of all components.
         alone: nothing stands beside it that would need parentheses.
     """
-    states = {symbol for symbol in function.free_symbols if symbol == variable(symbol.name)}
-    component = function.xreplace({symbol: sp.Symbol(f"{symbol.name}@{index}") for symbol in states})
+    states = {symbol for symbol in function.free_symbols if symbol in (variable(symbol.name), NOISE_VARIANCE)}
+    signs = {symbol: {"positive": True} if symbol == NOISE_VARIANCE else {"real": True} for symbol in states}
+    component = function.xreplace({symbol: sp.Symbol(f"{symbol.name}@{index}", **signs[symbol]) for symbol in states})
     written = expression(style, component)
     bare = alone or component.is_Function or (component.is_Pow and component.exp.is_positive)
     return written if bare else style.parenthesized(written)

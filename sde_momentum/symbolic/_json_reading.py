@@ -4,9 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ._expression_tree import decode
+from ._field_functions import FUNCTIONS_OF_FIELDS
 from ._fields import ElementwiseName
 from ._graph import Graph, Node
 from ._limit import Limit, NoDiffusion
+from ._noise_law import GENERAL
 from ._regime import Regime
 from ._rule import Source, UpdateRule
 from ._tensor_expression import TensorExpression
@@ -52,6 +54,7 @@ def _read_common(data: dict[str, Any]) -> dict[str, Any]:
             state_scales=_read_by_name(regime["state_scales"], decode),
             cumulant_scales={_integer(order): decode(scale) for order, scale in regime["cumulant_scales"]},
             small_parameter=decode(regime["small_parameter"]),
+            noise_law=_string(regime.get("noise_law", GENERAL)),
         ),
         "order": _integer(data["order"]),
         "describes": _string(data["describes"]),
@@ -78,7 +81,12 @@ def _read_graph(graph: list) -> Graph:
 
 
 def _read_field(field: Any) -> str:
-    return field if isinstance(field, str) else ElementwiseName(decode(field))
+    if isinstance(field, str):
+        return field
+    for kind, name in FUNCTIONS_OF_FIELDS.items():
+        if kind in field:
+            return name(decode(field[kind]))
+    return ElementwiseName(decode(field))
 
 
 def _read_sources(sources: list) -> tuple[Source, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 import sympy as sp
 
 from ._expression_tree import encode
+from ._field_functions import FUNCTIONS_OF_FIELDS
 from ._fields import elementwise_expression
 from ._graph import Node
 from ._limit import Limit, NoDiffusion
@@ -54,6 +55,7 @@ def _common_fields(statement: Limit | NoDiffusion) -> dict[str, Any]:
             "state_scales": _by_name(regime.state_scales, encode),
             "cumulant_scales": [[order, encode(scale)] for order, scale in regime.cumulant_scales.items()],
             "small_parameter": encode(sp.sympify(regime.small_parameter)),
+            "noise_law": regime.noise_law,
         },
         "order": statement.order,
         "describes": statement.describes,
@@ -76,7 +78,10 @@ def _terms(expression: TensorExpression) -> list[list]:
 
 
 def _field(node: Node) -> Any:
-    """The name of a field; an elementwise function is its expression."""
+    """The name of a field; an elementwise function is its expression, a function of fields says of which kind."""
+    for kind, name in FUNCTIONS_OF_FIELDS.items():
+        if isinstance(node.field, name):
+            return {kind: encode(node.field.expression)}
     function = elementwise_expression(node)
     return node.field if function is None else encode(function)
 

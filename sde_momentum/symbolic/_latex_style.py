@@ -104,6 +104,15 @@ class LatexStyle(Style):
         bare = argument in (self.noise_covariance, self.hessian)
         return rf"\operatorname{{{name}}}" + (f" {argument}" if bare else self.parenthesized(argument))
 
+    def greek(self, text: str, latex: str) -> str:
+        r"""\Gamma."""
+        return latex
+
+    def applied(self, name: str, arguments: str) -> str:
+        r"""\operatorname{erf}(u)."""
+        known = name if len(name) == 1 or name.startswith("\\") else rf"\operatorname{{{name}}}"
+        return known + self.parenthesized(arguments)
+
     def hadamard(self, phrases: list[str]) -> str:
         r"""\frac{1}{\sqrt{u}} \odot \nabla L."""
         return r" \odot ".join(phrases)

@@ -10,14 +10,17 @@ from ._elementwise_form import canonical_functions
 from ._elimination import Elimination, solve_left
 from ._extraction import covariance_of, drift_of, obstruction_of, order_of
 from ._factor import NoFactor, factor_of
+from ._gaussian_factor import gaussian_factor
 from ._graph import canonical
 from ._limit import Limit, NoDiffusion
+from ._noise_law import GENERAL
 from ._one_step import OneStep
 from ._operator import Operator
 from ._reduction import Reduced, reduce_rule
 from ._regime import Regime, power_of_learning_rate
 from ._rule import UpdateRule
 from ._symbols import GRADIENT, LEARNING_RATE, variable
+from ._transcendental import GENERATORS
 
 
 def modified_equation(
@@ -71,7 +74,7 @@ def _derive(rule: UpdateRule, regime: Regime, order: int, describes: str) -> Lim
     eliminated = tuple(derivation.reduced.replacement)
     parameters = variable(rule.state[0])
     try:
-        factor, gap = factor_of(covariance, tuple(v for v in rule.state if v not in eliminated)), ""
+        factor, gap = _root_of(covariance, tuple(v for v in rule.state if v not in eliminated), regime), ""
     except NoFactor as error:
         factor, gap = {}, str(error)
     return Limit(
@@ -88,6 +91,16 @@ def _derive(rule: UpdateRule, regime: Regime, order: int, describes: str) -> Lim
         slow_variable=parameters - derivation.reduced.raw_offset if eliminated else None,
         sources=rule.sources,
     )
+
+
+def _root_of(covariance: dict, variables: tuple[str, ...], regime: Regime) -> dict:
+    """The diffusion's factor, by the law of the noise where Σ alone does not give it."""
+    try:
+        return factor_of(covariance, variables)
+    except NoFactor:
+        if regime.noise_law == GENERAL:
+            raise
+        return gaussian_factor(covariance, regime.noise_law)
 
 
 def _lowest_obstruction(operator: Operator) -> dict:
@@ -122,6 +135,8 @@ class _Derivation:
         expressions += [self.reduced.gradient_offset, self.reduced.slow_offset, regime.noise_scale, regime.clock]
         expressions += list(regime.cumulant_scales.values())
         symbols = set().union(*(sp.sympify(e).free_symbols for e in expressions)) - state
+        if regime.noise_law != GENERAL:
+            symbols |= set(GENERATORS)
         self.algebra = Algebra(rule.state, symbols)
         self.cutoff = cutoff
         self.step = OneStep(

@@ -6,7 +6,7 @@ put together in this way (a component used elementwise, say) raises `Unnameable`
 
 from collections.abc import Iterator
 
-from ._fields import elementwise_expression
+from ._field_functions import function_expression
 from ._graph import FREE, Graph, Label, labels, relabel
 from ._index_notation import elementwise, in_indices, index_letters
 from ._style import Style
@@ -65,6 +65,8 @@ class _Namer:
             middle = (*self.tensors.vector(left, *_free(left)), transposed)
         else:
             middle = self.tensors.matrix(core, *sorted(_free(core), key=_index, reverse=True))
+            if middle == (self.style.identity,) and (rows or columns):
+                middle = ()
         return self.style.product((*map(self._diagonal, rows), *middle, *map(self._diagonal, columns)))
 
     def _diagonal(self, part: Graph) -> str:
@@ -72,7 +74,7 @@ class _Namer:
 
     def _entries(self, part: Graph) -> str:
         """A vector that stands alone."""
-        function = elementwise_expression(part[0])
+        function = function_expression(part[0])
         if function is not None and len(part) == 1:
             written = elementwise(self.style, function, alone=not function.is_Add)
             return self.style.parenthesized(written) if written.startswith("-") else written

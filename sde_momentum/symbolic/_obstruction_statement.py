@@ -6,6 +6,7 @@ from fractions import Fraction
 import sympy as sp
 
 from ._coefficient_form import coefficient, expression, signed_sum
+from ._function_form import without_scalars
 from ._graph import Node
 from ._index_notation import LETTERS
 from ._limit import NoDiffusion
@@ -68,7 +69,7 @@ def obstruction_terms(style: Style, obstruction: Obstruction, parameters: str) -
             derivative = style.partial(letters, style.test_function)
         else:
             derivative = style.derivative_of_test(list(zip(variables, letters, strict=True)))
-        for graph, weight in tensor:
+        for graph, weight in (without_scalars(*term) for term in tensor):
             sign, body = coefficient(style, weight)
             phrase = style.component_sign.join((*name_of(style, graph), derivative))
             written.append((sign, style.scaled(body, phrase)))

@@ -14,7 +14,10 @@ import sympy as sp
 from ._algebra import Algebra, Coefficient, Combination, accumulate
 from ._cumulants import noise_node, set_partitions, split_noise
 from ._expansion import Monomial, monomials
+from ._gradient_functions import GRADIENT_SQUARE, with_squares
 from ._graph import FREE, Graph, Node, canonical, next_label, relabel, shift
+from ._noise_average import law_for, quiet_functions, split_function
+from ._noise_law import GENERAL
 from ._operator import Operator
 from ._regime import Regime, power_of_learning_rate
 from ._symbols import GRADIENT, LEARNING_RATE, variable
@@ -54,12 +57,14 @@ class OneStep:
         self.algebra, self.regime, self.cutoff = algebra, regime, cutoff
         self._symbols = tuple(variable(v) for v in algebra.variables)
         self._cache: dict[tuple[Graph, Fraction], dict[Fraction, Combination]] = {}
-        self._gradient_exponent = Fraction(0)
+        self._expansions: dict[sp.Expr, list[Monomial]] = {}
+        # Where the noise is large, g = η^e ĝ with ĝ = O(1): expansions in η are then expansions at fixed ĝ.
+        self._gradient_exponent = min(regime.noise_exponent or Fraction(0), Fraction(0))
+        expanded = [m for e in (*displacement.values(), *replacement.values()) for m in self._expanded(e)]
+        self._law = law_for([m.function * sp.Mul(*(s**p for s, p in m.powers)) for m in expanded], regime, cutoff)
         self.offset = self.fragments(gradient_offset)
         if any(fragment.exponent <= 0 for fragment in self.offset):
             raise ValueError("the point of the gradient does not approach x as the learning rate vanishes.")
-        # Where the noise is large, g = η^e ĝ with ĝ = O(1): expansions in η are then expansions at fixed ĝ.
-        self._gradient_exponent = min(regime.noise_exponent or Fraction(0), Fraction(0))
         gradient = [f._replace(exponent=f.exponent - self._gradient_exponent) for f in self._gradient()]
         self.displacement = {v: self.fragments(e, {GRADIENT: gradient}) for v, e in displacement.items()}
         self.replacement = {v: self.fragments(e, {GRADIENT: gradient}) for v, e in replacement.items()}
@@ -86,28 +91,47 @@ class OneStep:
         self, expression: sp.Expr, vectors: Mapping[sp.Symbol, list[Fragment]] = MappingProxyType({})
     ) -> list[Fragment]:
         """Turn a componentwise expression into fragments; `vectors` gives a meaning to symbols besides the state."""
-        power = sp.Rational(self._gradient_exponent.numerator, self._gradient_exponent.denominator)
-        scaled = sp.sympify(expression).subs(GRADIENT, LEARNING_RATE**power * GRADIENT)
         result: list[Fragment] = []
-        for monomial in monomials(scaled, self._symbols, self.cutoff):
+        for monomial in self._expanded(expression):
             result.extend(self._product(monomial, vectors))
         return _collect(self.algebra, [f for f in result if f.exponent < self.cutoff])
 
+    def _expanded(self, expression: sp.Expr) -> list[Monomial]:
+        """Monomials of an expression in the scaled gradient."""
+        if expression not in self._expansions:
+            power = sp.Rational(self._gradient_exponent.numerator, self._gradient_exponent.denominator)
+            scale = LEARNING_RATE**power
+            scaled = with_squares(sp.sympify(expression)).subs(
+                {GRADIENT: scale * GRADIENT, GRADIENT_SQUARE: scale**2 * GRADIENT_SQUARE}, simultaneous=True
+            )
+            self._expansions[expression] = monomials(scaled, (*self._symbols, GRADIENT_SQUARE), self.cutoff)
+        return self._expansions[expression]
+
     def _product(self, monomial: Monomial, vectors: Mapping[sp.Symbol, list[Fragment]]) -> list[Fragment]:
         nodes: Graph = ()
-        if monomial.function != 1:
+        powers = dict(monomial.powers)
+        outer, inner = split_function(monomial.function * GRADIENT_SQUARE ** powers.pop(GRADIENT_SQUARE, 0))
+        if outer != 1:
             arguments = dict(zip(self.algebra.variables, self._symbols, strict=True))
-            if monomial.function.has(GRADIENT):
-                raise ValueError(f"the update is not polynomial in the gradient: {monomial.function}.")
-            nodes = (self.algebra.elementwise(monomial.function, arguments).node(OUT),)
+            nodes = (self.algebra.elementwise(outer, arguments).node(OUT),)
         product = [Fragment(monomial.exponent, self.algebra.coefficient(monomial.coefficient), nodes)]
-        for symbol, power in monomial.powers:
+        if self._law is not None and (inner != 1 or GRADIENT in powers):
+            random = self._law.nodes(inner, powers.pop(GRADIENT, 0), OUT)
+            product = [_multiply(left, Fragment(Fraction(0), self.algebra.field.one, random)) for left in product]
+        elif inner != 1:
+            product = [_multiply(left, right) for left in product for right in self._quiet(inner)]
+        for symbol, power in powers.items():
             factor = vectors.get(symbol) or [
                 Fragment(Fraction(0), self.algebra.field.one, (self.algebra.state(str(symbol)).node(OUT),))
             ]
             for _ in range(power):
                 product = [_multiply(left, right) for left in product for right in factor]
         return product
+
+    def _quiet(self, function: sp.Expr) -> list[Fragment]:
+        """A function of the gradient where there is no noise: one of ∇L at the point of the gradient."""
+        terms = [Fragment(Fraction(0), self.algebra.coefficient(c), n) for c, n in quiet_functions(function, OUT)]
+        return self._displaced(terms, self.offset)
 
     def _displaced(self, terms: list[Fragment], offset: list[Fragment]) -> list[Fragment]:
         """Evaluate fields of x at x + offset by Taylor's formula."""
@@ -196,16 +220,30 @@ class OneStep:
 
     def _expect(self, result, exponent: Fraction, coefficient, nodes: Graph, cutoff: Fraction) -> None:
         """Average over ξ, with the cumulants taken at the point of the gradient, and add to `result`."""
+        averages = self._by_cumulants(nodes) if self._law is None else self._by_law(nodes, cutoff - exponent)
+        for power, weight, factors, at_point in averages:
+            for more, factor, full in self._at_gradient_point(exponent + power, factors, at_point, cutoff):
+                accumulate(result.setdefault(more, {}), canonical(full), coefficient * weight * factor)
+
+    def _by_law(self, nodes: Graph, cutoff: Fraction):
+        """The average of functions of the gradient over the law that the regime gives the noise."""
+        assert self._law is not None
+        for power, weight, factors, at_point in self._law.averages(nodes, cutoff):
+            yield power, self.algebra.coefficient(weight), factors, at_point
+
+    def _by_cumulants(self, nodes: Graph):
+        """The average of a polynomial in ξ: a product of cumulants for every partition of its factors."""
         noise, rest = split_noise(nodes)
         for partition in set_partitions(tuple(noise)):
-            power, weight, factors = exponent, coefficient, rest
+            if self.regime.noise_law != GENERAL and any(len(block) > 2 for block in partition):
+                continue  # Gaussian
+            power, weight = Fraction(0), self.algebra.field.one
             at_point = []
             for block in partition:
                 constant, extra = self._cumulant_scale(len(block))
                 power, weight = power + extra, weight * constant
                 at_point.append(self.algebra.cumulant(len(block)).node(base=block))
-            for more, factor, full in self._at_gradient_point(power, factors, tuple(at_point), cutoff):
-                accumulate(result.setdefault(more, {}), canonical(full), weight * factor)
+            yield power, weight, rest, tuple(at_point)
 
     def _cumulant_scale(self, order: int) -> tuple[Coefficient, Fraction]:
         constant, exponent = power_of_learning_rate(self.regime.cumulant_scales.get(order, sp.S.One), "cumulant_scales")

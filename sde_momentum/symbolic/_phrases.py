@@ -6,6 +6,7 @@ from typing import NamedTuple
 import sympy as sp
 
 from ._coefficient_form import coefficient, signed_sum
+from ._function_form import without_scalars
 from ._graph import FREE, Graph, canonical, labels, relabel
 from ._names import name_of
 from ._potential import gradient_of, split_gradient
@@ -57,6 +58,7 @@ def as_factor(style: Style, pieces: list[Piece], join: Callable[[str, str], str]
 
 
 def _piece(style: Style, graph: Graph, weight: sp.Expr) -> Piece:
+    graph, weight = without_scalars(graph, weight)
     *scalars, phrase = name_of(style, graph)
     for scalar in reversed(scalars):
         phrase = style.scaled(scalar, phrase)

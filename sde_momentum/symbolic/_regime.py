@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import sympy as sp
 
+from ._noise_law import GENERAL, check_noise_law
 from ._symbols import LEARNING_RATE, RELAXATION_RATE
 
 
@@ -26,6 +27,8 @@ class Regime:
         cumulant_scales: order j ≥ 3 → s(η), the j-th cumulant of ξ being s κ_j.
         small_parameter: what an order counts in, a power of η; the clock unless said. Order p drops the generator's
             terms of size small_parameter^p and beyond.
+        noise_law: `"general"` where cumulants are all that is known of ξ; `"independent Gaussian components"` (Σ
+            diagonal) or `"isotropic Gaussian"` (Σ = s² I) for updates that are not polynomial in the gradient.
 
     Raises:
         ValueError: the noise scale or the clock is not a power of the learning rate times a constant, or the clock does
@@ -46,6 +49,7 @@ class Regime:
     state_scales: Mapping[str, sp.Expr] = field(default_factory=dict)
     cumulant_scales: Mapping[int, sp.Expr] = field(default_factory=dict)
     small_parameter: sp.Expr | None = None
+    noise_law: str = GENERAL
 
     def __post_init__(self):
         if self.small_parameter is None:
@@ -62,6 +66,7 @@ class Regime:
         if self.grade <= 0:
             raise ValueError(f"regime `{self.name}`: {self.small_parameter} does not vanish with learning_rate.")
         _ = self.noise_exponent
+        check_noise_law(self.noise_law, self.name)
         for order, scale in self.cumulant_scales.items():
             if power_of_learning_rate(scale, f"cumulant_scales[{order}]")[1] < 0:
                 raise ValueError(

@@ -1,9 +1,13 @@
 """What a limit or an obstruction says, line by line, in either style."""
 
+import re
+
 import sympy as sp
 
 from ._coefficient_form import coefficient, expression, signed_sum
+from ._factor import SQUARES_FACTOR
 from ._limit import Limit
+from ._noise_law import INDEPENDENT, ISOTROPIC
 from ._phrases import as_factor, pieces_of
 from ._regime import Regime
 from ._style import Style
@@ -27,9 +31,14 @@ def assumptions(style: Style, regime: Regime) -> list[str]:
         f"{style.cumulant(order)} = O{style.parenthesized(write(scale))}"
         for order, scale in regime.cumulant_scales.items()
     ]
+    law = [f"{style.noise} {style.prose(f'of {regime.noise_law}')}"] if regime.noise_law == INDEPENDENT else []
+    if regime.noise_law == ISOTROPIC:
+        square = style.product((style.squared("s"), style.identity))
+        law = [f"{style.noise} {style.prose(regime.noise_law)}", f"{style.noise_covariance} = {square}"]
     return [
         f"{style.noise_scale} = {write(regime.noise_scale)}",
         f"t = {time}",
+        *law,
         *scalings,
         *states,
         *(small if regime.small_parameter != regime.clock else []),
@@ -91,6 +100,11 @@ def meaning(style: Style, formulas: str) -> list[str]:
     if covariance in formulas:
         square = f" = {root} {style.transposed(root)}" if root in formulas else ""
         found.append(f"{covariance} = {style.function('Cov', style.noise)}{square}")
+    if re.search(rf"(?<![A-Za-z\\]){SQUARES_FACTOR}(?![A-Za-z])", formulas):
+        squares = style.hadamard([style.noise, style.noise])
+        both = style.function("Cov", f"{style.noise}, {squares}")
+        found.append(f"{style.function('Cov', squares)} = {SQUARES_FACTOR} {style.transposed(SQUARES_FACTOR)}")
+        found.append(f"{both} = {root} {style.transposed(SQUARES_FACTOR)}")
     if cumulants:
         found.append(f"{style.cumulant_n} = {style.prose('n-th cumulant of ')}{style.noise}")
     if style.hessian in formulas:

@@ -50,7 +50,12 @@ class Style(ABC):
 
     def symbol(self, name: str) -> str:
         """A hyperparameter, or with `variable@index` a component of a state variable."""
+        from ._function_form import field_symbol
+
         variable, component, index = name.partition("@")
+        reserved = field_symbol(self, variable, index)
+        if reserved is not None:
+            return reserved
         return self.indexed(self.state(variable), index) if component else self.letter(name)
 
     @abstractmethod
@@ -120,6 +125,22 @@ class Style(ABC):
     @abstractmethod
     def norm_squared(self, phrase: str) -> str:
         """|phrase|²."""
+
+    def norm(self, phrase: str) -> str:
+        """|phrase|."""
+        return f"|{phrase.strip()}|"
+
+    def squared(self, letter: str) -> str:
+        """The square of a letter."""
+        return self.power(Factor(letter, Fraction(2), is_sum=False))
+
+    @abstractmethod
+    def greek(self, text: str, latex: str) -> str:
+        """A name that is written differently in LaTeX."""
+
+    @abstractmethod
+    def applied(self, name: str, arguments: str) -> str:
+        """The value of a function, name(arguments)."""
 
     @abstractmethod
     def transposed(self, phrase: str) -> str:

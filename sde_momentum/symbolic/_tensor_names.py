@@ -1,6 +1,7 @@
 """Names of the parts that a graph is taken apart into: vectors by one index, matrices by two."""
 
-from ._fields import elementwise_expression
+from ._field_functions import DEVIATION, function_expression
+from ._factor import SQUARES_FACTOR
 from ._graph import Graph, Label, Node, labels
 from ._index_notation import elementwise
 from ._style import Style
@@ -30,14 +31,14 @@ class TensorNamer:
     def vector(self, graph: Graph, root: Label) -> tuple[str, ...]:
         """The factors of the vector with index `root`."""
         node = next(node for node in graph if root in labels([node]))
-        if node.field == "S" or node.field == "delta":
+        if node.field in ("S", SQUARES_FACTOR, "delta"):
             raise Unnameable
         if labels([node]).count(root) > 1:
             return (self._diagonal(node, root),)
         if node.field == "Sigma" or node.field.startswith("kappa"):
             if root in node.slots[0]:
                 return self._from_base(graph, node, root)
-        elif node.field != "L":
+        elif node.field not in ("L", DEVIATION):
             return self._state(node)
         field, slots = self.field_of(node)
         rest = tuple(label for label in slots if label != root)
@@ -48,7 +49,7 @@ class TensorNamer:
         return (self.style.directional(len(slots), field, self.arguments(graph, node, rest)),)
 
     def _state(self, node: Node) -> tuple[str, ...]:
-        function = elementwise_expression(node)
+        function = function_expression(node)
         return (self.style.state(node.field) if function is None else elementwise(self.style, function),)
 
     def _diagonal(self, node: Node, root: Label) -> str:
@@ -88,11 +89,12 @@ class TensorNamer:
             raise Unnameable
         if node.field == "delta":
             return self.style.identity
-        if node.field == "S":
+        if node.field in ("S", SQUARES_FACTOR):
             if node.slots[0] != (row,) or node.slots[1] != (column,):
                 raise Unnameable
             arguments = self.arguments(graph, node, node.slots[2])
-            return self._derived(self.style.noise_factor, node.slots[2], arguments)
+            name = self.style.noise_factor if node.field == "S" else SQUARES_FACTOR
+            return self._derived(name, node.slots[2], arguments)
         if node.field == "Sigma" and {row, column} == set(node.slots[0]):
             return self._covariance(graph, node, node.slots[1])
         if node.field.startswith("kappa") and {row, column} <= set(node.slots[0]):
@@ -112,6 +114,8 @@ class TensorNamer:
             open_slots = tuple(label for label in group if group.count(label) == 1)
             times = (len(group) - len(open_slots)) // 2
             return (self.style.laplacian(times) if times else self.style.loss), open_slots
+        if node.field == DEVIATION:
+            return "s", node.slots[0]
         if node.field == "Sigma" and len(set(node.slots[0])) == 1 and len(set(node.slots[1])) == len(node.slots[1]):
             return self.style.function("tr", self.style.noise_covariance), node.slots[1]
         raise Unnameable

@@ -103,6 +103,14 @@ class TextStyle(Style):
         """Tr Σ, tr(HΣ)."""
         return f"{name} {argument}" if argument in (self.noise_covariance, self.hessian) else f"{name}({argument})"
 
+    def greek(self, text: str, latex: str) -> str:
+        """Γ."""
+        return text
+
+    def applied(self, name: str, arguments: str) -> str:
+        """erf(u)."""
+        return f"{name}({arguments})"
+
     def hadamard(self, phrases: list[str]) -> str:
         """1/√u ⊙ ∇L."""
         return " ⊙ ".join(phrases)

@@ -1,0 +1,56 @@
+"""How functions of fields are written: erf(∂_iL/√(2·Σ_ii)), Γ((1 + d)/2), 1/|∇L|."""
+
+import sympy as sp
+
+from ._field_functions import NOISE_VARIANCE, SQUARED_GRADIENT, scalar_expression
+from ._graph import Graph
+from ._kummer import Kummer
+from ._style import Style
+
+GRADIENT_NORM = sp.Symbol("gradient_norm", positive=True)
+_TWICE_VARIANCE = "twice_noise_variance"
+_NAMES = {sp.gamma: ("Γ", r"\Gamma"), Kummer: ("M", "M")}
+
+
+def function_phrase(style: Style, function: sp.Expr) -> str | None:
+    """Write a function with the arguments in the style's own letters; None for what is not a function."""
+    from ._coefficient_form import expression
+
+    if function == sp.pi:
+        return style.greek("π", r"\pi")
+    if not function.args or not (function.is_Function or isinstance(function, sp.exp)):
+        return None
+    name = style.greek(*_NAMES.get(function.func, (function.func.__name__,) * 2))
+    arguments = function.args
+    if isinstance(function, sp.erf | sp.exp):
+        arguments = [argument.replace(_is_variance, _halved) for argument in arguments]
+    return style.applied(name, ", ".join(expression(style, argument) for argument in arguments))
+
+
+def _is_variance(expression: sp.Expr) -> bool:
+    return expression.is_Symbol and expression.name.partition("@")[0] == NOISE_VARIANCE.name
+
+
+def _halved(symbol: sp.Symbol) -> sp.Expr:
+    """Σ_ii as half of 2Σ_ii, by which the error function and the normal density divide."""
+    return sp.Symbol(symbol.name.replace(NOISE_VARIANCE.name, _TWICE_VARIANCE), positive=True) / 2
+
+
+def field_symbol(style: Style, name: str, index: str) -> str | None:
+    """Write the reserved symbols of functions of fields; None for any other name."""
+    if name == "loss_slope":
+        return style.partial(index, style.loss) if index else style.gradient(style.loss)
+    if name in (NOISE_VARIANCE.name, _TWICE_VARIANCE):
+        covariance = style.noise_covariance
+        written = style.indexed(covariance, 2 * index) if index else style.function("diag", covariance)
+        return style.parenthesized(style.scaled("2", written)) if name == _TWICE_VARIANCE else written
+    if name == GRADIENT_NORM.name:
+        return style.norm(style.gradient(style.loss))
+    return {"noise_deviation": "s"}.get(name)
+
+
+def without_scalars(graph: Graph, weight: sp.Expr) -> tuple[Graph, sp.Expr]:
+    """Move functions of scalars from the graph to its coefficient, with |∇L| as a symbol."""
+    scalars = [scalar_expression(node) for node in graph]
+    factor = sp.Mul(*(s for s in scalars if s is not None)).subs(SQUARED_GRADIENT, GRADIENT_NORM**2)
+    return tuple(n for n, s in zip(graph, scalars, strict=True) if s is None), weight * factor
