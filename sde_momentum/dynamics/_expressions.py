@@ -11,7 +11,14 @@ import sympy as sp
 
 # `lambdify(..., "jax")` leaves these to host functions, which fail under jit.
 _MODULES: list[Any] = [
-    {"erf": special.erf, "erfc": special.erfc, "gamma": special.gamma, "loggamma": special.gammaln, "sign": jnp.sign},
+    {
+        "erf": special.erf,
+        "erfc": special.erfc,
+        "gamma": special.gamma,
+        "loggamma": special.gammaln,
+        "sign": jnp.sign,
+        "Kummer": special.hyp1f1,
+    },
     "jax",
 ]
 

@@ -9,10 +9,12 @@ from ._adam import adam as adam
 from ._gd import gd as gd
 from ._heavy_ball import heavy_ball as heavy_ball
 from ._nesterov import nesterov as nesterov
+from ._normalized_gd import normalized_gd as normalized_gd
 from ._qhm import qhm as qhm
 from ._rmsprop import rmsprop as rmsprop
 from ._sgd import sgd as sgd
 from ._sgdm import sgdm as sgdm
+from ._sign_gd import sign_gd as sign_gd
 from ._svag import svag as svag
 from ._weight_decay import weight_decay as weight_decay
 
@@ -23,6 +25,8 @@ CATALOGUE: dict[str, Callable[[], UpdateRule]] = {
     "heavy_ball": heavy_ball,
     "nesterov": nesterov,
     "qhm": qhm,
+    "normalized_gd": normalized_gd,
+    "sign_gd": sign_gd,
     "adagrad": adagrad,
     "rmsprop": rmsprop,
     "adam": adam,
@@ -35,10 +39,12 @@ __all__ = [
     "gd",
     "heavy_ball",
     "nesterov",
+    "normalized_gd",
     "qhm",
     "rmsprop",
     "sgd",
     "sgdm",
+    "sign_gd",
     "svag",
     "weight_decay",
 ]

@@ -1,7 +1,7 @@
 """Names of the parts that a graph is taken apart into: vectors by one index, matrices by two."""
 
-from ._field_functions import DEVIATION, function_expression
 from ._factor import SQUARES_FACTOR
+from ._field_functions import DEVIATION, function_expression
 from ._graph import Graph, Label, Node, labels
 from ._index_notation import elementwise
 from ._style import Style
