@@ -26,8 +26,9 @@ def coefficient(style: Style, expression: sp.Expr, in_sum: bool = False) -> tupl
         The sign, and the body without it: empty for one.
     """
     sign, number, powers = _decomposed(expression)
-    top = [(base, exponent) for base, exponent in powers if exponent > 0 or exponent.denominator > 1]
-    bottom = [(base, -exponent) for base, exponent in powers if exponent < 0 and exponent.denominator == 1]
+    below = lambda base, power: power < 0 and (power.denominator == 1 or (power.denominator == 2 and _is_inner(base)))
+    top = [(base, exponent) for base, exponent in powers if not below(base, exponent)]
+    bottom = [(base, -exponent) for base, exponent in powers if below(base, exponent)]
     factors = [[_factor(style, *power) for power in _ordered(side, in_sum)] for side in (top, bottom)]
     return sign, "" if number == 1 and not powers else style.quotient(number, *factors)
 
@@ -119,6 +120,11 @@ def _ordered(powers: list[tuple[sp.Expr, Fraction]], in_sum: bool) -> list[tuple
         return base.is_Add, not base.is_Symbol, rate if in_sum else not rate, str(base)
 
     return sorted(powers, key=key)
+
+
+def _is_inner(base: sp.Expr) -> bool:
+    """Whether a root of it is written below a fraction line: η^(-1/2) is a power, 1/√u a function."""
+    return base != LEARNING_RATE
 
 
 def _factor(style: Style, base: sp.Expr, exponent: Fraction) -> Factor:

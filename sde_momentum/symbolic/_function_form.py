@@ -1,14 +1,17 @@
 """How functions of fields are written: erf(∂_iL/√(2·Σ_ii)), Γ((1 + d)/2), 1/|∇L|."""
 
+from fractions import Fraction
+
 import sympy as sp
 
 from ._field_functions import NOISE_VARIANCE, SQUARED_GRADIENT, scalar_expression
 from ._graph import Graph
 from ._kummer import Kummer
-from ._style import Style
+from ._style import Factor, Style
 
 GRADIENT_NORM = sp.Symbol("gradient_norm", positive=True)
 _TWICE_VARIANCE = "twice_noise_variance"
+_WRITTEN = "written:"
 _NAMES = {sp.gamma: ("Γ", r"\Gamma"), Kummer: ("M", "M")}
 
 
@@ -38,15 +41,31 @@ def _halved(symbol: sp.Symbol) -> sp.Expr:
 
 def field_symbol(style: Style, name: str, index: str) -> str | None:
     """Write the reserved symbols of functions of fields; None for any other name."""
+    if name.startswith(_WRITTEN):
+        return name.removeprefix(_WRITTEN)
     if name == "loss_slope":
         return style.partial(index, style.loss) if index else style.gradient(style.loss)
     if name in (NOISE_VARIANCE.name, _TWICE_VARIANCE):
         covariance = style.noise_covariance
         written = style.indexed(covariance, 2 * index) if index else style.function("diag", covariance)
-        return style.parenthesized(style.scaled("2", written)) if name == _TWICE_VARIANCE else written
+        twice = style.scaled("2", written)
+        return written if name == NOISE_VARIANCE.name else style.greek(style.parenthesized(twice), twice)
     if name == GRADIENT_NORM.name:
         return style.norm(style.gradient(style.loss))
     return {"noise_deviation": "s"}.get(name)
+
+
+def with_written_roots(style: Style, function: sp.Expr) -> sp.Expr:
+    """Roots of sums as symbols that hold what is written for them: factoring would tear 1 − erf² apart."""
+    from ._coefficient_form import expression
+
+    def root(power: sp.Expr) -> sp.Symbol:
+        exponent = Fraction(int(power.exp.p), int(power.exp.q))
+        body = style.power(Factor(expression(style, power.base), abs(exponent), is_sum=True))
+        return sp.Symbol(f"{_WRITTEN}{body}", positive=True) ** (1 if exponent > 0 else -1)
+
+    is_root = lambda e: e.is_Pow and e.base.is_Add and e.exp.is_Rational and not e.exp.is_Integer
+    return function.replace(is_root, root)
 
 
 def without_scalars(graph: Graph, weight: sp.Expr) -> tuple[Graph, sp.Expr]:

@@ -31,10 +31,10 @@ def assumptions(style: Style, regime: Regime) -> list[str]:
         f"{style.cumulant(order)} = O{style.parenthesized(write(scale))}"
         for order, scale in regime.cumulant_scales.items()
     ]
-    law = [f"{style.noise} {style.prose(f'of {regime.noise_law}')}"] if regime.noise_law == INDEPENDENT else []
+    law = [f"{style.noise}{style.prose(f' of {regime.noise_law}')}"] if regime.noise_law == INDEPENDENT else []
     if regime.noise_law == ISOTROPIC:
         square = style.product((style.squared("s"), style.identity))
-        law = [f"{style.noise} {style.prose(regime.noise_law)}", f"{style.noise_covariance} = {square}"]
+        law = [f"{style.noise}{style.prose(f' {regime.noise_law}')}", f"{style.noise_covariance} = {square}"]
     return [
         f"{style.noise_scale} = {write(regime.noise_scale)}",
         f"t = {time}",
