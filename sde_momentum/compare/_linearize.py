@@ -32,6 +32,7 @@ def affine_chain(chain: Chain, x0: PyTree[Any]) -> AffineChain | None:
         problem=chain.problem.gaussian(),
         hyperparameters=chain.hyperparameters,
         noise_scale=chain.noise_scale,
+        state_scales=chain.state_scales,
         step_time=chain.step_time,
         rule=chain.rule,
         regime=chain.regime,

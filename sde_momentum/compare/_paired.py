@@ -114,7 +114,7 @@ class CoupledLimit(eqx.Module):
     def draw(self) -> NormalDraw:
         """All increments of one optimizer step."""
         inner = self.chain.draw
-        return NormalDraw(2 * self.substeps * inner.size, inner.dtype, inner.stream)
+        return NormalDraw(2 * self.substeps * self.sde.noise_dim, inner.dtype, inner.stream)
 
     def init(self, x0: PyTree[ArrayLike]) -> State:
         """Return the three states from the same parameters."""
@@ -124,7 +124,8 @@ class CoupledLimit(eqx.Module):
         """Return the three next states."""
         normals = draw.reshape(2 * self.substeps, -1)
         h = jnp.asarray(self.step_time, normals.dtype)
-        shared = self.orientation * jnp.sum(normals, axis=0) / jnp.sqrt(2.0 * self.substeps).astype(normals.dtype)
+        own = normals[:, : self.chain.draw.size]  # a limit with noise of squared gradients has further components
+        shared = self.orientation * jnp.sum(own, axis=0) / jnp.sqrt(2.0 * self.substeps).astype(normals.dtype)
         fine = normals * jnp.sqrt(h / (2 * self.substeps))
         coarse = fine.reshape(self.substeps, 2, -1).sum(axis=1)
         return {
@@ -166,7 +167,8 @@ def orientation_of(chain: Chain, sde: SDE, x0: PyTree[ArrayLike]) -> float:
     """
     weights = jnp.ones(sde.noise_dim) / jnp.arange(1, sde.noise_dim + 1)
     state = chain.init(x0)
-    moved, still = chain.step(0, state, weights), chain.step(0, state, jnp.zeros_like(weights))
+    own = weights[: chain.draw.size]
+    moved, still = chain.step(0, state, own), chain.step(0, state, jnp.zeros_like(own))
     noise = sde.noise_product(0.0, sde.init(x0), None, weights)
     products = [
         jax.tree.map(lambda a, b, c: jnp.sum((a - b) * c), moved[name], still[name], noise[name]) for name in noise

@@ -11,8 +11,10 @@ from jaxtyping import Array, ArrayLike, Float, PyTree
 from sde_momentum.dynamics._combined_draws import CombinedDraws
 from sde_momentum.dynamics._expressions import componentwise
 from sde_momentum.dynamics._hyperparameters import checked, names_in, number, regime_values
+from sde_momentum.dynamics._node_values import inner
+from sde_momentum.dynamics._start import full_start
 from sde_momentum.problems import AbstractProblem
-from sde_momentum.symbolic import Regime, UpdateRule
+from sde_momentum.symbolic import GRADIENT_SQUARE, Regime, UpdateRule, with_squares
 
 State = dict[str, PyTree[Array]]
 
@@ -24,6 +26,7 @@ class Chain(eqx.Module):
         problem: loss and gradient noise.
         hyperparameters: name → number, arrays without dimension, so that another value does not compile again.
         noise_scale: σ; the Python number 1 where the regime has unit noise, so that a minibatch needs no full gradient.
+        state_scales: variable → the factor by which the regime scales it, where it does.
         step_time: time per step, on the regime's clock.
         rule: the update rule.
         regime: the scaling that gave σ and the clock.
@@ -32,6 +35,7 @@ class Chain(eqx.Module):
     problem: AbstractProblem
     hyperparameters: dict[str, Any]
     noise_scale: Any
+    state_scales: dict[str, Any]
     step_time: Any
     rule: UpdateRule = eqx.field(static=True)
     regime: Regime = eqx.field(static=True)
@@ -47,7 +51,15 @@ class Chain(eqx.Module):
         return self.problem.noise_dim
 
     def init(self, x0: PyTree[ArrayLike]) -> State:
-        """Return the state with parameters x0 and every other variable zero."""
+        """Return the state with parameters x0 and every other variable zero.
+
+        To start other variables elsewhere, give a dict with a value for every state variable, in the scale of the
+        limit: a variable v that the regime writes as s v̂ starts at s times what is given.
+        """
+        given = full_start(x0, self.rule.state)
+        if given is not None:
+            scales = {**dict.fromkeys(given, 1.0), **self.state_scales}
+            return {n: jax.tree.map(lambda leaf, s=scales[n]: leaf * s, value) for n, value in given.items()}
         first, *others = self.rule.state
         x = jax.tree.map(jnp.asarray, x0)
         return {first: x, **{name: jax.tree.map(jnp.zeros_like, x) for name in others}}
@@ -72,7 +84,10 @@ class Chain(eqx.Module):
     def update(self, state: State, gradient: PyTree[Array]) -> State:
         """Return the next state, given the stochastic gradient at `gradient_point(state)`."""
         values = {**self.hyperparameters, **state, "g": gradient}
-        new = {name: componentwise(expression, values) for name, expression in self.rule.update.items()}
+        update = {name: with_squares(expression) for name, expression in self.rule.update.items()}
+        if any(expression.has(GRADIENT_SQUARE) for expression in update.values()):
+            values[GRADIENT_SQUARE.name] = inner(gradient, gradient)
+        new = {name: componentwise(expression, values) for name, expression in update.items()}
         return {n: jax.tree.map(lambda a, b: jnp.asarray(a, jnp.asarray(b).dtype), new[n], state[n]) for n in new}
 
     def loss(self, state: State) -> Float[Array, ""]:
@@ -135,6 +150,7 @@ def chain(
         problem=_with_draws(rule, problem, values),
         hyperparameters={name: np.asarray(values[name]) for name in rule.hyperparameters},
         noise_scale=1 if regime.noise_scale == 1 else np.asarray(number(regime.noise_scale, values)),
+        state_scales={name: np.asarray(number(s, values)) for name, s in regime.state_scales.items()},
         step_time=np.asarray(number(regime.clock, values)),
         rule=rule,
         regime=regime,

@@ -31,6 +31,9 @@ class Plan(NamedTuple):
 def plan(graph: Graph) -> Plan:
     """Cut the cycles of a graph."""
     basis = columns = 0
+    if any(graph_labels((node,)).count(OUTPUT) > 1 and not is_diagonal(node) for node in graph):
+        graph = (*_cut(graph, OUTPUT, basis), Node(BASIS, ((OUTPUT,), (-100 - basis,))))
+        basis += 1
     while True:
         cycle = _find_cycle(graph)
         if cycle is None:
@@ -48,12 +51,19 @@ def plan(graph: Graph) -> Plan:
 def passes(graph: Graph, dimension: int, noise_dim: int) -> int:
     """How many evaluations of the tree the plan of a graph needs: 1 without cycles."""
     cut = plan(graph)
-    return dimension**cut.basis_sums * noise_dim**cut.column_sums
+    diagonals = sum(is_diagonal(node) for node in cut.graph)
+    return dimension**cut.basis_sums * noise_dim**cut.column_sums * min(dimension, noise_dim) ** diagonals
 
 
 def ends(graph: Graph, label: Label) -> Iterator[int]:
     """Positions of the nodes that carry a label."""
     return (position for position, node in enumerate(graph) if label in graph_labels((node,)))
+
+
+def is_diagonal(node: Node) -> bool:
+    """Whether a cumulant has one label on all its base slots, as Σ_ii or κ₃_iii: a vector without further sums."""
+    cumulant = node.field == "Sigma" or node.field.startswith("kappa")
+    return cumulant and len(set(node.slots[0])) == 1 and node.slots[0][0] not in node.slots[1]
 
 
 def _both_base_slots(node: Node, wires: tuple[Label, ...]) -> bool:
@@ -97,6 +107,7 @@ def _find_cycle(graph: Graph) -> tuple[list[int], tuple[Label, ...]] | None:
 
 def _walk(graph: Graph, node: int, arrived: Label | None, nodes: list[int], wires: list[Label]):
     own = [label for label in graph_labels((graph[node],)) if label >= 0]
+    own = list(dict.fromkeys(own)) if is_diagonal(graph[node]) else own
     repeated = next((label for label in own if own.count(label) > 1), None)
     if repeated is not None:
         return [node], (repeated,)
@@ -132,4 +143,4 @@ def components(graph: Graph) -> list[Graph]:
     return parts
 
 
-__all__ = ["BASIS", "COLUMN", "OUTPUT", "Plan", "components", "ends", "passes", "plan"]
+__all__ = ["BASIS", "COLUMN", "OUTPUT", "Plan", "components", "ends", "is_diagonal", "passes", "plan"]

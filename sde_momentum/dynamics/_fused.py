@@ -32,18 +32,17 @@ class Fused(NamedTuple):
     def increment(self, process: Any, name: str, state: dict, dt: ArrayLike, dw: Array) -> PyTree[Array]:
         """B dt + B dw for one variable of a process."""
         parameters = process.limit.variables[0]
-        x = state[parameters]
+        x, values = state[parameters], {**process.constants, **state}
         drift, factor = process.drift_numbers.get(name, ()), process.factor_numbers.get(name, ())
         total = self._together(process.problem, x, drift, factor, dt, dw)
         pieces = []
         if self.drift[0]:
             numbers = tuple(drift[j] for j in self.drift[1])
-            value = evaluate(self.drift[0], numbers, process.problem, state, parameters)
+            value = evaluate(self.drift[0], numbers, process.problem, values, parameters)
             pieces.append(jax.tree.map(lambda leaf: leaf * jnp.asarray(dt, leaf.dtype), value))
         if self.factor[0]:
-            pieces.append(
-                evaluate(self.factor[0], tuple(factor[j] for j in self.factor[1]), process.problem, state, dw)
-            )
+            numbers = tuple(factor[j] for j in self.factor[1])
+            pieces.append(evaluate(self.factor[0], numbers, process.problem, values, parameters, dw))
         for piece in pieces:
             total = jax.tree.map(jnp.add, total, piece)
         return total
@@ -51,7 +50,8 @@ class Fused(NamedTuple):
     def _together(self, problem, x, drift, factor, dt, dw) -> PyTree[Array]:
         if self.column is not None:
             a = 0.0 if self.gradient is None else drift[self.gradient] * dt
-            return problem.weighted_gradient(x, a, jnp.asarray(factor[self.column], dw.dtype) * dw)
+            own = dw[: problem.noise_dim]  # the factor of squares has more columns than S
+            return problem.weighted_gradient(x, a, jnp.asarray(factor[self.column], dw.dtype) * own)
         if self.gradient is not None:
             scale = drift[self.gradient] * dt
             return jax.tree.map(lambda leaf: jnp.asarray(scale, leaf.dtype) * leaf, problem.gradient(x))

@@ -13,8 +13,9 @@ import sympy as sp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, PyTree
 
-from sde_momentum.dynamics._contraction import BASIS, COLUMN, OUTPUT, components, ends, passes, plan
-from sde_momentum.dynamics._expressions import componentwise
+from sde_momentum.dynamics._contraction import BASIS, COLUMN, OUTPUT, components, ends, is_diagonal, passes, plan
+from sde_momentum.dynamics._field_values import component_values, deviation_node, scalar_value
+from sde_momentum.dynamics._joint_noise import SQUARES, cumulant_node, diagonal_node, squares_product
 from sde_momentum.dynamics._node_values import (
     covariance_node,
     factor_node,
@@ -23,7 +24,7 @@ from sde_momentum.dynamics._node_values import (
     loss_scalar,
 )
 from sde_momentum.problems import AbstractProblem
-from sde_momentum.symbolic import Graph, Label, TensorExpression, elementwise_expression
+from sde_momentum.symbolic import Graph, Label, TensorExpression, function_expression, scalar_expression
 
 Vector = PyTree[Array]
 State = dict[str, Vector]
@@ -37,6 +38,11 @@ class Surroundings(NamedTuple):
     parameters: str
     weights: Array | None
     unit: dict[Label, Array]
+
+    @property
+    def columns(self) -> Array | None:
+        """The weights of the columns of S; R has more columns."""
+        return None if self.weights is None else self.weights[: self.problem.noise_dim]
 
     @property
     def x(self) -> Vector:
@@ -60,7 +66,7 @@ def evaluate(
         problem: loss and noise factor.
         state: variable → pytree. Its order means nothing: JAX sorts the keys of a dict.
         parameters: the variable that holds the parameters.
-        weights: noise weights w, shape `(noise_dim,)`, for the columns of S.
+        weights: noise weights w for the columns of S, and further ones for those that R alone has.
     """
     around = Surroundings(problem, state, parameters, weights, {})
     total = jax.tree.map(jnp.zeros_like, around.x)
@@ -113,6 +119,8 @@ def _forest(graph: Graph, around: Surroundings) -> Vector:
 def _on_wire(graph: Graph, label: Label, receiver: int | None, around: Surroundings) -> Vector:
     """What a label carries to `receiver`: the componentwise product of what its other ends send."""
     values = [_message(graph, sender, label, around) for sender in ends(graph, label) if sender != receiver]
+    if not values:
+        return jax.tree.map(jnp.ones_like, around.x)  # a diagonal summed over its index
     product = values[0]
     for value in values[1:]:
         product = jax.tree.map(jnp.multiply, product, value)
@@ -128,28 +136,45 @@ def _message(graph: Graph, sender: int, label: Label, around: Surroundings) -> V
         return ravel_pytree(around.x)[1](around.unit[node.slots[1][0]])
     if node.field == "one":
         return jax.tree.map(jnp.ones_like, around.x)
-    function = elementwise_expression(node)
+    function = function_expression(node)
     if function is not None:
-        return componentwise(function, around.state)
+        variances = lambda: diagonal_node(around.problem, around.x, 2, [], None)
+        return component_values(function, around.problem, around.x, around.state, variances)
     incoming = lambda group, skip: [
         _on_wire(graph, other, sender, around) for other in _without(group, label if skip else None)
     ]
     if node.field == "L":
         return loss_node(around.problem, around.x, incoming(node.slots[0], True))
+    if node.field == "noise deviation":
+        return deviation_node(around.problem, around.x, incoming(node.slots[0], True))
+    if node.field == SQUARES:
+        assert around.weights is not None
+        return squares_product(around.problem, around.x, around.weights)
     if node.field == COLUMN:
-        weights = around.unit.get(node.slots[1][0], around.weights)
+        weights = around.unit.get(node.slots[1][0], around.columns)
         return factor_node(around.problem, around.x, weights, incoming(node.slots[2], True))
+    if is_diagonal(node):
+        outer = None if label in node.slots[0] else _on_wire(graph, node.slots[0][0], sender, around)
+        derivative = incoming(node.slots[1], outer is not None)
+        return diagonal_node(around.problem, around.x, len(node.slots[0]), derivative, outer)
     if node.field == "Sigma":
         is_base = label in node.slots[0]
         base = incoming(node.slots[0], is_base)
         return covariance_node(around.problem, around.x, base, incoming(node.slots[1], not is_base), is_base)
+    if node.field.startswith("kappa"):
+        is_base = label in node.slots[0]
+        base, derivative = incoming(node.slots[0], is_base), incoming(node.slots[1], not is_base)
+        return cumulant_node(around.problem, around.x, base, derivative, len(node.slots[0]), is_base)
     raise ValueError(
         f"a limit that contains the field {node.field} cannot be integrated: problems supply L and S only."
     )
 
 
 def _scalar(part: Graph, around: Surroundings) -> Array:
-    """A component without free index: contract one wire last, or a lone loss."""
+    """A component without free index: contract one wire last, or a lone loss or function of scalars."""
+    function = scalar_expression(part[0])
+    if function is not None:
+        return scalar_value(function, around.problem, around.x, around.state)
     summed = sorted({label for node in part for group in node.slots for label in group if label >= 0})
     if not summed:
         return loss_scalar(around.problem, around.x, [])

@@ -8,13 +8,17 @@ import jax
 import jax.numpy as jnp
 import lineax as lx
 import numpy as np
+import sympy as sp
 from jaxtyping import Array, ArrayLike, Float, PyTree
 
+from sde_momentum.dynamics._field_values import FIELD_ARGUMENTS, problem_dimension
 from sde_momentum.dynamics._fused import Fused, fuse
 from sde_momentum.dynamics._hyperparameters import checked, names_in, number
+from sde_momentum.dynamics._joint_noise import needs, noise_components, require_components, without_vanishing
 from sde_momentum.dynamics._lowering import evaluate, numbers
+from sde_momentum.dynamics._start import full_start
 from sde_momentum.problems import AbstractProblem
-from sde_momentum.symbolic import Limit, NoDiffusion, TensorExpression
+from sde_momentum.symbolic import Limit, NoDiffusion, TensorExpression, function_expression, scalar_expression
 
 State = dict[str, PyTree[Array]]
 
@@ -28,6 +32,8 @@ class SDE(eqx.Module):
             compile again.
         factor_numbers: the same for B.
         shift_numbers: the same for the initial shift.
+        counters: variable that counts steps → one step in the limit's scale.
+        constants: hyperparameters in elementwise functions → numbers.
         step_time: time per step of the optimizer, on the regime's clock; a natural step for the equation.
         limit: the derived equation.
     """
@@ -36,40 +42,52 @@ class SDE(eqx.Module):
     drift_numbers: dict[str, Any]
     factor_numbers: dict[str, Any]
     shift_numbers: dict[str, Any]
+    counters: dict[str, Any]
+    constants: dict[str, Any]
     step_time: Any
     limit: Limit = eqx.field(static=True)
 
     @property
     def noise_dim(self) -> int:
-        """Number of components of W."""
-        return self.problem.noise_dim
+        """Number of components of W: the columns of S, and more where the limit has the noise of squared gradients."""
+        return noise_components(self.problem, needs(self.limit.factor.values()))
 
     def init(self, x0: PyTree[ArrayLike]) -> State:
-        """Return the state at t = 0: x0 with the limit's initial shift, and every other variable zero."""
+        """Return the state at t = 0: x0 with the limit's initial shift, and every other variable zero.
+
+        Counters of steps start at one step, the number of the first. To start other variables elsewhere, give a dict
+        with a value for every variable of the limit, in the limit's scale.
+        """
+        given = full_start(x0, self.limit.variables)
+        if given is not None:
+            return given
         first, *others = self.limit.variables
         x = jax.tree.map(jnp.asarray, x0)
         state = {first: x, **{name: jax.tree.map(jnp.zeros_like, x) for name in others}}
+        for name, one in self.counters.items():
+            state[name] = jax.tree.map(lambda leaf, n=one: jnp.full_like(leaf, n), x)
         shifted = dict(state)
         for name, expression in self.limit.initial_shift.items():
-            shift = evaluate(expression, self.shift_numbers[name], self.problem, state, first)
+            values = {**self.constants, **state}
+            shift = evaluate(expression, self.shift_numbers[name], self.problem, values, first)
             shifted[name] = jax.tree.map(jnp.add, state[name], shift)
         return shifted
 
     def drift(self, t: ArrayLike, state: State, args: Any) -> State:
         """Return b(z), variable → pytree."""
         del t, args
-        parameters = self.limit.variables[0]
+        parameters, values = self.limit.variables[0], {**self.constants, **state}
         return {
-            name: evaluate(self._drift(name), self.drift_numbers.get(name, ()), self.problem, state, parameters)
+            name: evaluate(self._drift(name), self.drift_numbers.get(name, ()), self.problem, values, parameters)
             for name in self.limit.variables
         }
 
     def noise_product(self, t: ArrayLike, state: State, args: Any, w: Float[ArrayLike, " noise_dim"]) -> State:
         """Return B(z) w, variable → pytree."""
         del t, args
-        w, parameters = jnp.asarray(w), self.limit.variables[0]
+        w, parameters, values = jnp.asarray(w), self.limit.variables[0], {**self.constants, **state}
         return {
-            name: evaluate(self._factor(name), self.factor_numbers.get(name, ()), self.problem, state, parameters, w)
+            name: evaluate(self._factor(name), self.factor_numbers.get(name, ()), self.problem, values, parameters, w)
             for name in self.limit.variables
         }
 
@@ -124,6 +142,14 @@ class SDE(eqx.Module):
         return self.limit.factor.get(name, TensorExpression())
 
 
+def function_constants(limit: Limit) -> set[str]:
+    """Names of the hyperparameters in a limit's elementwise functions."""
+    expressions = [*limit.drift.values(), *limit.factor.values(), *limit.initial_shift.values()]
+    nodes = [node for expression in expressions for graph, _ in expression for node in graph]
+    functions = [read(node) for node in nodes for read in (function_expression, scalar_expression)]
+    return names_in(*(f for f in functions if f is not None)) - set(limit.rule.state) - FIELD_ARGUMENTS
+
+
 def sde(limit: Limit | NoDiffusion, problem: AbstractProblem, **hyperparameters: float) -> SDE:
     """Put a limit and a problem together.
 
@@ -136,7 +162,8 @@ def sde(limit: Limit | NoDiffusion, problem: AbstractProblem, **hyperparameters:
         An `SDE`.
 
     Raises:
-        ValueError: no such diffusion exists, or a hyperparameter is missing, unknown or out of range.
+        ValueError: no such diffusion exists, a hyperparameter is missing, unknown or out of range, or the limit needs
+            moments of the noise that the problem does not know.
 
     Example:
         >>> from sde_momentum import optimizers, problems
@@ -158,21 +185,33 @@ def sde(limit: Limit | NoDiffusion, problem: AbstractProblem, **hyperparameters:
         raise ValueError(
             f"this limit's covariance has no known factor, so it cannot be integrated: {limit.factor_gap}."
         )
+    limit = without_vanishing(limit, problem)
+    expressions = [*limit.drift.values(), *limit.factor.values(), *limit.initial_shift.values()]
+    require_components(problem, needs(expressions))
     known = {name for name in limit.rule.hyperparameters if name not in limit.regime.scalings}
     # The constants of the regime, such as λ in 1 − β = λ η^α, are known though the limit may not depend on them.
     known |= names_in(limit.regime.noise_scale, limit.regime.clock, *limit.regime.scalings.values())
     known -= set(limit.regime.scalings)
-    wanted = ("learning_rate", *sorted((known | set(limit.hyperparameters)) - {"learning_rate"}))
+    needed = set(limit.hyperparameters) | function_constants(limit)
+    wanted = ("learning_rate", *sorted((known | needed) - {"learning_rate"}))
     # A hyperparameter of the rule that the limit does not depend on may be given, so that twins take the same numbers.
-    optional = known - set(limit.hyperparameters)
+    optional = known - needed
     given = {**dict.fromkeys(optional, 0.0), **hyperparameters}
     values = checked(given, wanted, f"the limit of `{limit.rule.name}`")
+    if any("dimension" in names_in(*expression.free_symbols) for expression in expressions):
+        values["dimension"] = problem_dimension(problem, limit.rule.name)
     of = lambda expressions: {name: np.asarray(numbers(expression, values)) for name, expression in expressions.items()}
     return SDE(
         problem=problem,
         drift_numbers=of(limit.drift),
         factor_numbers=of(limit.factor),
         shift_numbers=of(limit.initial_shift),
+        counters={
+            name: np.asarray(1 / number(limit.regime.state_scales.get(name, sp.S.One), values))
+            for name in limit.variables
+            if limit.rule.update[name] - sp.Symbol(name, real=True) == 1
+        },
+        constants={name: np.asarray(values[name]) for name in sorted(function_constants(limit))},
         step_time=np.asarray(number(limit.regime.clock, values)),
         limit=limit,
     )

@@ -3,17 +3,20 @@ r"""The diffusion's factor: B with B Bᵀ = A to the order, in terms of a factor
 Written with S (Σ = S Sᵀ, one column a noise component) because that is what a matrix-free simulation has. The leading
 part is proportional to S, possibly scaled component by component; a correction M of the covariance is matched term by
 term, using $\partial\Sigma = \partial S\,S^\top + S\,\partial S^\top$.
+
+Averages of squared gradients feel the noise of ξ∘ξ as well. It has a factor R with as many columns as S then has, so
+that (S; R) is a factor of the joint covariance: S Sᵀ = Σ, (S Rᵀ)_ij = κ₃_ijj and (R Rᵀ)_ij = 2Σ_ij² + κ₄_iijj.
 """
 
 from collections.abc import Mapping
 
 import sympy as sp
 
-from ._graph import FREE, Graph, Node, canonical, labels, relabel
+from ._graph import FREE, Graph, Node, canonical, labels, next_label, relabel, shift
 from ._symbols import LEARNING_RATE
 from ._tensor_expression import TensorExpression
 
-FACTOR = "S"
+FACTOR, SQUARES_FACTOR = "S", "R"
 _SIGMA = Node("Sigma", (FREE[::-1], ()))
 _COLUMN = Node(FACTOR, ((FREE[0],), (FREE[1],), ()))
 Covariance = Mapping[tuple[str, str], TensorExpression]
@@ -49,22 +52,22 @@ def factor_of(covariance: Covariance, variables: tuple[str, ...]) -> dict[str, T
         correction = _absorbed(block - known, symmetric=variable == pivot, scale=scale)
         if correction:
             factor[variable] = factor.get(variable, TensorExpression()) + correction * (1 / root)
-    for variable in variables:
-        if variable != pivot:
-            _require_leading(covariance.get((variable, variable)), factor.get(variable), variable)
+    others = [v for v in variables if v != pivot]
+    for place, variable in enumerate(others):
+        for second in others[place:]:
+            _require_leading(_block(covariance, variable, second), factor, variable, second)
     return factor
 
 
-def _require_leading(block: TensorExpression | None, factor: TensorExpression | None, variable: str) -> None:
-    """Check the lowest power of η of B Bᵀ against the block of a variable that the pivot's blocks determined."""
-    wanted = _lowest(block or TensorExpression())
-    terms = list(_lowest(factor or TensorExpression()))
+def _require_leading(block: TensorExpression, factor: dict[str, TensorExpression], variable: str, second: str) -> None:
+    """Check the lowest power of η of B Bᵀ against a block of variables that the pivot's blocks determined."""
+    pairs = [_lowest(factor.get(name, TensorExpression())) for name in (variable, second)]
     found = []
-    for left, a in terms:
-        for right, b in terms:
+    for left, a in pairs[0]:
+        for right, b in pairs[1]:
             mirrored = relabel(right, {FREE[0]: FREE[1], FREE[1]: FREE[0]})
-            found.append((_contracted(left, mirrored, variable), a * b))
-    if wanted - TensorExpression.collect(found):
+            found += [(graph, a * b * times) for graph, times in _contracted(left, mirrored, variable)]
+    if _lowest(block) - TensorExpression.collect(found):
         raise NoFactor(f"the noise of {variable} is not the noise of the other variables passed on")
 
 
@@ -74,13 +77,23 @@ def _lowest(expression: TensorExpression) -> TensorExpression:
     return TensorExpression(tuple((graph, c) for power, graph, c in powers if power == lowest))
 
 
-def _contracted(left: Graph, right: Graph, variable: str) -> Graph:
-    """S_ia S_ja = Σ_ij for two columns without derivatives, in graphs without summed labels in common."""
-    columns = [next(node for node in graph if node.field == FACTOR) for graph in (left, right)]
-    if any(column.slots[2] or column.slots[0][0] >= 0 for column in columns):
+def _contracted(left: Graph, right: Graph, variable: str) -> list[tuple[Graph, int]]:
+    """Sum over the column of two graphs: S_ia S_ja = Σ_ij, S_ia R_ja = κ₃_ijj, R_ia R_ja = 2Σ_ij² + κ₄_iijj."""
+    # The right graph's free index is −2 and its column −1: both columns go, and its summed labels move away.
+    right = shift(right, next_label(left))
+    columns = [next(node for node in graph if node.field in (FACTOR, SQUARES_FACTOR)) for graph in (left, right)]
+    rest = tuple(node for graph in (left, right) for node in graph if node not in columns)
+    (i,), (j,) = (column.slots[0] for column in columns)
+    if any(column.slots[2] for column in columns):
         raise NoFactor(f"the noise of {variable} could not be checked")
-    rest = [node for graph in (left, right) for node in graph if node.field != FACTOR]
-    return (*rest, _SIGMA)
+    fields = [column.field for column in columns]
+    if fields == [FACTOR, FACTOR]:
+        return [((*rest, Node("Sigma", ((i, j), ()))), 1)]
+    if SQUARES_FACTOR not in fields or FACTOR not in fields:
+        pair = Node("Sigma", ((i, j), ()))
+        return [((*rest, pair, pair), 2), ((*rest, Node("kappa4", ((i, i, j, j), ()))), 1)]
+    once, twice = (i, j) if fields[0] == FACTOR else (j, i)
+    return [((*rest, Node("kappa3", ((once, twice, twice), ()))), 1)]
 
 
 def _block(covariance: Covariance, left: str, right: str) -> TensorExpression:
@@ -152,8 +165,15 @@ def _without(graph: Graph, nodes: Graph) -> Graph | None:
 
 
 def _right_factor(graph: Graph, symmetric: bool) -> int | None:
-    """Position of a Σ with the second free index and no derivative; in a symmetric block Σ_ij itself does not count."""
+    """Position of a Σ with the second free index and no derivative; in a symmetric block Σ_ij itself does not count.
+
+    A κ₃ that holds the second free index once and another one twice counts as well: it is S Rᵀ.
+    """
     for position, node in enumerate(graph):
+        if not symmetric and node.field == "kappa3" and not node.slots[1]:
+            base = node.slots[0]
+            if base.count(FREE[1]) == 1 and len(set(base)) == 2:
+                return position
         if (
             node.field == "Sigma"
             and not node.slots[1]
@@ -171,7 +191,8 @@ def _left_factor(node: Node) -> bool:
 def _with_column(graph: Graph, position: int) -> Graph:
     node = graph[position]
     inner = next(label for label in node.slots[0] if label != FREE[1])
-    return (*graph[:position], *graph[position + 1 :], Node(FACTOR, ((inner,), (FREE[1],), ())))
+    field = FACTOR if node.field == "Sigma" else SQUARES_FACTOR
+    return (*graph[:position], *graph[position + 1 :], Node(field, ((inner,), (FREE[1],), ())))
 
 
 def _derivative_of_sigma(graph: Graph) -> Graph | None:

@@ -125,7 +125,7 @@ def test_elementwise_function_of_a_state():
 
 
 def test_a_field_that_no_problem_supplies(problem):
-    """κ₃ cannot be integrated."""
+    """A field that is neither L nor a cumulant of the noise cannot be integrated."""
     around = Surroundings(problem, {"x": jnp.zeros(3)}, "x", None, {})
-    with pytest.raises(ValueError, match="kappa3"):
-        graph_vector((Node("kappa3", ((-1, 0, 1), ())), L(0), L(1)), around)
+    with pytest.raises(ValueError, match="field unknown"):
+        graph_vector((Node("unknown", ((-1, 0, 1),)), L(0), L(1)), around)
