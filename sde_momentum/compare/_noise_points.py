@@ -88,7 +88,7 @@ def noise_points(problem: AbstractProblem) -> tuple[NoiseLaw, Any]:
     if count > _LARGEST:
         raise NotApplicable(f"one step has {count} possible draws, at most {_LARGEST} are summed; {_REMEDY}.")
     table, weights = rows()
-    return NoiseLaw.finite(np.arange(count), weights), jnp.asarray(table)
+    return NoiseLaw.finite(np.arange(count), weights), np.asarray(table)
 
 
 _REMEDY = "pass problem.gaussian(), its twin with the same covariance, or method='coupled'"

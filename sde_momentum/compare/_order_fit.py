@@ -13,6 +13,9 @@ MINIMUM_SNR = 10.0
 MINIMUM_LEADING_RATIO = 3.0
 MAXIMUM_BIAS_FRACTION = 0.1
 FIT_TEST_LEVEL = 0.01
+# How often the natural unit may be halved before exact errors count as not asymptotic.
+_MAXIMUM_HALVINGS = 3
+_NEARLY_EXACT = 1e3
 # Errors without standard error are trusted to seven digits; an exact study that knows better passes its residual.
 _RELATIVE_FLOOR = 1e-7
 
@@ -31,6 +34,8 @@ class OrderFit:
         remainder_fraction: share of the error at the smallest step that is not the leading term.
         chi2: misfit, penalty of the remainders included.
         prior_stretch: factor by which the remainders' prior was widened, one unless they alone make the misfit.
+        learning_rate_unit: unit in which the prior holds; up to three times halved where the remainders of (nearly)
+            exact errors ask for more than the largest stretch.
         degrees_of_freedom: of the misfit; the fit test is conservative, for the remainders are counted as noise.
         remainder_exponent: $r$.
         bias_fraction: largest ratio of a bound on the solver's bias to the measured error; zero when not given.
@@ -56,6 +61,7 @@ class OrderFit:
     errors: tuple[float, ...]
     standard_errors: tuple[float, ...]
     claimed_order: float | None = None
+    learning_rate_unit: float = 1.0
 
     @property
     def obstacle(self):
@@ -128,7 +134,7 @@ def fit_order(
 
     **Exact errors** have standard error zero. Then the interval expresses the truncation of the series alone: as many
     remainder terms as there are learning rates are kept, each under the prior, and their spread is the uncertainty;
-    remainders somewhat larger than the prior widen the interval (`prior_stretch`).
+    remainders larger than the prior widen the interval (`prior_stretch`), and shorten the unit of the learning rate.
     Where a numerical residual of the errors is known, pass it as their standard error.
 
     Args:
@@ -201,25 +207,32 @@ def _fit_one(eta, errors, deviations, bound, correlation, prior, confidence, cla
         errors=tuple(errors.tolist()),
         standard_errors=tuple(deviations.tolist()),
         claimed_order=claimed_order,
+        learning_rate_unit=prior.unit,
     )
     if snr < MINIMUM_SNR:
         return result
     floor = _RELATIVE_FLOOR * np.maximum(np.abs(errors), 1e-3 * np.abs(errors).min(initial=np.inf, where=errors != 0))
     covariance = np.outer(deviations, deviations) * correlation + np.diag(bound**2 + floor**2)
-    profile = OrderProfile(eta, errors, covariance, prior)
-    order = profile.best()
-    misfit, leading, leading_error = (float(part[0]) for part in profile(order))
-    result = replace(result, leading_ratio=abs(leading) / leading_error)
-    if result.leading_ratio < MINIMUM_LEADING_RATIO:
-        return result
-    remainders = profile.remainders(order, leading)
-    stretch = _prior_stretch(misfit, remainders, result.degrees_of_freedom)
+    for halvings in range(_MAXIMUM_HALVINGS + 1):
+        scaled = replace(prior, unit=prior.unit / 2**halvings)
+        profile = OrderProfile(eta, errors, covariance, scaled)
+        order = profile.best()
+        misfit, leading, leading_error = (float(part[0]) for part in profile(order))
+        result = replace(result, leading_ratio=abs(leading) / leading_error, learning_rate_unit=scaled.unit)
+        if result.leading_ratio < MINIMUM_LEADING_RATIO:
+            return result
+        remainders = profile.remainders(order, leading)
+        stretch = _prior_stretch(misfit, remainders, result.degrees_of_freedom)
+        # Without noise to blame, a misfit beyond the largest stretch says that the unit was too long a learning rate.
+        explained = chi2.sf(misfit / stretch**2, result.degrees_of_freedom) >= FIT_TEST_LEVEL
+        if explained or snr < _NEARLY_EXACT:
+            break
     return replace(
         result,
         order=order,
         interval=profile.interval(order, confidence, stretch**2),
         prior_stretch=stretch,
-        coefficients=_coefficients(remainders, prior, order, leading, eta[-1]),
+        coefficients=_coefficients(remainders, scaled, order, leading, eta[-1]),
         remainder_fraction=abs(errors[-1] - leading) / abs(leading),
         chi2=misfit,
     )

@@ -111,9 +111,9 @@ def check_finite(result: Any, rate: float) -> None:
     diverged = int(np.max(result["diverged"].values))
     if diverged:
         raise ValueError(f"{diverged} paths diverge at learning rate {rate:g}: lower it, or shorten t1.")
-    undefined = result["undefined"].max("time")
-    if int(undefined.max()):
-        name = str(undefined["name"].values[int(undefined.argmax())]).split(": ", 1)[-1]
+    undefined = result["undefined"].values.max(axis=0)
+    if undefined.max():
+        name = str(result["name"].values[undefined.argmax()]).split(": ", 1)[-1]
         raise ValueError(
             f"observable `{name}` is not finite on {int(undefined.max())} paths at learning rate {rate:g}: choose one "
             "that is finite on every path, such as log(ε + x²) in place of log x."

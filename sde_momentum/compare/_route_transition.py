@@ -17,21 +17,27 @@ from sde_momentum.compare._weak_question import Question, raveled
 from sde_momentum.dynamics import SDE, Chain
 
 # Every batch is padded to whole chunks of this many points, so that one compiled program serves all grids.
-_CHUNK = 2048
+_CHUNK = 512
 
 
-def transition_errors(question: Question, rates: Sequence[float]) -> Measured:
+def transition_errors(question: Question, rates: Sequence[float], *, largest: int = 2) -> Measured:
     """Errors from transition operators, with the residual of their own refinement in place of standard errors.
+
+    Args:
+        question: what is compared.
+        rates: learning rates.
+        largest: states of more components are refused, 1 or 2.
 
     Raises:
         NotApplicable: too many components, noise that no finite sum gives, or the stationary law asked for.
     """
     if math.isinf(question.t1):
         raise NotApplicable("transition operators need a finite t1: take several relaxation times.")
-    _check_dimension(question, rates[0])
+    _check_dimension(question, rates[0], largest)
     with jax.enable_x64(True):
         question = question.in_double_precision()
-        rows = [_row(question, float(rate)) for rate in rates]
+        programs = _Programs(question, float(rates[0]))
+        rows = [_row(question, float(rate), programs) for rate in rates]
     errors, residuals, converged = (np.stack(part) for part in zip(*rows, strict=True))
     if not np.all(np.isfinite(errors)):
         bad = [float(rate) for rate, row in zip(rates, errors, strict=True) if not np.all(np.isfinite(row))]
@@ -40,30 +46,28 @@ def transition_errors(question: Question, rates: Sequence[float]) -> Measured:
     return Measured(errors, residuals, method, converged=converged)
 
 
-def _check_dimension(question: Question, rate: float) -> None:
-    """Refuse states of more than two components before anything is computed."""
+def _check_dimension(question: Question, rate: float, largest: int) -> None:
+    """Refuse states of too many components before anything is computed."""
     if not question.problem.independent_steps:
         raise NotApplicable("steps that walk through epochs are no Markov chain of the parameters alone; sample it.")
     for process, what in ((question.chain(rate), "rule"), (question.sde(rate), "limit")):
         state = jax.eval_shape(process.init, question.x0)
         size = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state))
-        if size > 2:
+        if size > largest:
             raise NotApplicable(
                 f"the state of the {what} has {size} components, and transition operators serve one or two; use "
                 "method='exact' where moments are closed, or method='coupled'."
             )
 
 
-def _row(question: Question, rate: float):
+def _row(question: Question, rate: float, programs: "_Programs"):
     """Errors and residuals at one learning rate, shape `(observables, times)`, and whether all converged."""
-    small = with_few_normals(question.problem, sum(leaf.size for leaf in jax.tree.leaves(question.x0)))
-    process, equation = question.chain(rate, small), question.sde(rate)
+    process, equation = programs.processes(rate)
     basis = inward_basis(process, question.x0)
-    law, table = noise_points(small)
-    left, right = _Coordinates(process, question, basis), _Coordinates(equation, question, basis)
+    left, right = _Coordinates(programs.chain, process, basis), _Coordinates(programs.sde, equation, basis)
     cells, good = [], True
     for time, steps in zip(question.times, question.steps(float(process.step_time)), strict=True):
-        discrete = chain_expectation(_step(left, table), left.observables(), left.start, steps, law)
+        discrete = chain_expectation(_step(left, programs.table), left.observables(), left.start, steps, programs.law)
         continuous = sde_expectation(*_equation(right), right.observables(), right.start, time)
         good = good and discrete.converged and continuous.converged
         cells.append((discrete.values - continuous.values, discrete.residuals + continuous.residuals))
@@ -94,13 +98,61 @@ def inward_basis(process: Chain, x0: Any) -> np.ndarray:
     return vectors / scale if np.all(np.abs(scale) > 1e-8) else identity
 
 
-class _Coordinates:
-    """A process in the coordinates of a basis: its start, its observables, and how to call it on many states."""
+class _Programs:
+    """The compiled functions of both sides, made once: learning rates differ in arrays only."""
 
-    def __init__(self, process: Chain | SDE, question: Question, basis: np.ndarray):
-        state = process.init(question.x0)
-        flat = raveled(state)
-        self.process, self.unravel, self.question = process, ravel_pytree(state)[1], question
+    def __init__(self, question: Question, rate: float):
+        self.question = question
+        self.small = with_few_normals(question.problem, sum(leaf.size for leaf in jax.tree.leaves(question.x0)))
+        self.law, self.table = noise_points(self.small)
+        process, equation = self.processes(rate)
+        self.chain, self.sde = _Side(process, question), _Side(equation, question)
+
+    def processes(self, rate: float) -> tuple[Chain, SDE]:
+        """Rule and limit at a learning rate."""
+        return self.question.chain(rate, self.small), self.question.sde(rate)
+
+
+class _Side:
+    """Rule or limit on raveled states, batched and compiled; what a jit would hash at every call is closed over."""
+
+    def __init__(self, process: Chain | SDE, question: Question):
+        self.x0 = question.x0
+        unravel = ravel_pytree(process.init(question.x0))[1]
+        static = eqx.partition(_as_jax(process), eqx.is_array)[1]
+        name = question.parameters
+
+        def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+            def call(arrays: Any, points: Any, draw: Any) -> Any:
+                one = eqx.combine(arrays, static)
+                return jax.vmap(lambda z: function(one, z, draw), -1, -1)(points)
+
+            return jax.jit(call)
+
+        flat = lambda state: ravel_pytree(state)[0]
+        self.advance = compiled(lambda one, z, draw: flat(one.step(0, unravel(z), draw)))
+        self.drift = compiled(lambda one, z, draw: flat(one.drift(0.0, unravel(z), None)))
+        self.factor = compiled(lambda one, z, draw: _columns(one, z, unravel))
+        self.observables = [
+            compiled(lambda one, z, draw, f=f: jnp.asarray(f(unravel(z)[name]))) for f in question.observables.values()
+        ]
+
+
+def _columns(process: SDE, z: Any, unravel: Callable[[Any], Any]) -> Any:
+    product = lambda w: ravel_pytree(process.noise_product(0.0, unravel(z), None, w))[0]
+    return jax.vmap(product, out_axes=-1)(jnp.eye(process.noise_dim, dtype=z.dtype))
+
+
+def _as_jax(process: Any) -> Any:
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf) if eqx.is_array_like(leaf) else leaf, process)
+
+
+class _Coordinates:
+    """A side at one learning rate, in the coordinates of a basis, called on many states at once."""
+
+    def __init__(self, side: _Side, process: Chain | SDE, basis: np.ndarray):
+        flat = raveled(process.init(side.x0))
+        self.side, self.arrays = side, eqx.partition(_as_jax(process), eqx.is_array)[0]
         self.basis = basis if len(flat) == len(basis) else np.eye(len(flat))
         self.inverse = np.linalg.inv(self.basis)
         start = self.inverse @ flat
@@ -108,66 +160,41 @@ class _Coordinates:
 
     def observables(self) -> list[Callable[[np.ndarray], np.ndarray]]:
         """Functions of points, shape `(N,)` or `(2, N)`, to numbers of shape `(N,)`."""
-        name = self.question.parameters
-        return [lambda points, f=f: self.batch(_observe, f, name, points) for f in self.question.observables.values()]
+        return [lambda points, f=f: self.batch(f, points) for f in self.side.observables]
 
-    def batch(self, function: Callable[..., Any], extra: Any, name: str, points: np.ndarray) -> np.ndarray:
+    def batch(self, function: Callable[..., Any], points: np.ndarray, draw: Any = None) -> np.ndarray:
         """A function of one state at many points, in padded chunks."""
         points = self.basis @ np.atleast_2d(points)
         count = points.shape[1]
         padded = np.pad(points, ((0, 0), (0, -count % _CHUNK)), mode="edge")
         parts = [
-            np.asarray(function(self.process, self.unravel, extra, name, jnp.asarray(padded[:, k : k + _CHUNK])))
+            np.asarray(function(self.arrays, padded[:, k : k + _CHUNK], draw))
             for k in range(0, padded.shape[1], _CHUNK)
         ]
         return np.concatenate(parts, axis=-1)[..., :count]
 
 
-def _step(side: _Coordinates, table: Any) -> Callable[[np.ndarray, Any], np.ndarray]:
+def _step(at: _Coordinates, table: Any) -> Callable[[np.ndarray, Any], np.ndarray]:
     """The chain's step on points, given one noise point."""
 
     def step(points: np.ndarray, xi: Any) -> np.ndarray:
-        draw = jnp.atleast_1d(jnp.asarray(xi)) if table is None else jax.tree.map(lambda rows: rows[xi], table)
-        moved = side.inverse @ side.batch(_advance, draw, "", points)
-        return moved[0] if np.ndim(side.start) == 0 else moved
+        draw = np.atleast_1d(xi) if table is None else table[xi]
+        moved = at.inverse @ at.batch(at.side.advance, points, draw)
+        return moved[0] if np.ndim(at.start) == 0 else moved
 
     return step
 
 
-def _equation(side: _Coordinates) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]:
+def _equation(at: _Coordinates) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]:
     """Drift and noise factor of the limit on points; in one dimension all noises are one of the same variance."""
-    one = np.ndim(side.start) == 0
+    one = np.ndim(at.start) == 0
 
     def drift(points: np.ndarray) -> np.ndarray:
-        value = side.inverse @ side.batch(_drift, None, "", points)
+        value = at.inverse @ at.batch(at.side.drift, points)
         return value[0] if one else value
 
     def diffusion(points: np.ndarray) -> np.ndarray:
-        columns = np.einsum("ij,jan->ian", side.inverse, side.batch(_factor, None, "", points))
+        columns = np.einsum("ij,jan->ian", at.inverse, at.batch(at.side.factor, points))
         return np.sqrt((columns[0] ** 2).sum(axis=0)) if one else columns
 
     return drift, diffusion
-
-
-@eqx.filter_jit
-def _advance(process, unravel, draw, name, points):
-    return jax.vmap(lambda z: ravel_pytree(process.step(0, unravel(z), draw))[0], -1, -1)(points)
-
-
-@eqx.filter_jit
-def _drift(process, unravel, extra, name, points):
-    return jax.vmap(lambda z: ravel_pytree(process.drift(0.0, unravel(z), None))[0], -1, -1)(points)
-
-
-@eqx.filter_jit
-def _factor(process, unravel, extra, name, points):
-    def columns(z):
-        product = lambda w: ravel_pytree(process.noise_product(0.0, unravel(z), None, w))[0]
-        return jax.vmap(product, out_axes=-1)(jnp.eye(process.noise_dim, dtype=z.dtype))
-
-    return jax.vmap(columns, -1, -1)(points)
-
-
-@eqx.filter_jit
-def _observe(process, unravel, function, name, points):
-    return jax.vmap(lambda z: jnp.asarray(function(unravel(z)[name])), -1, -1)(points)

@@ -52,7 +52,8 @@ def weak_error(
       of the one before.
 
     `"auto"` takes the first of exact, transition and coupled that serves the question; with `num_paths` or `target_snr`
-    the choice is between exact and coupled.
+    the choice is between exact and coupled. Transition operators in two dimensions can take minutes, so there they are
+    to be asked for by name.
 
     Args:
         rule: the optimizer.
@@ -116,7 +117,7 @@ def _measure(question: Question, rates: np.ndarray, sampling: Sampling, method: 
     """The route that was named, or the first that serves the question."""
     routes = {
         "exact": lambda: exact_errors(question, rates),
-        "transition": lambda: transition_errors(question, rates),
+        "transition": lambda: transition_errors(question, rates, largest=1 if method == "auto" else 2),
         "coupled": lambda: coupled_errors(question, rates, sampling),
     }
     if method != "auto":
