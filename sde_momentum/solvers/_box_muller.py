@@ -61,6 +61,9 @@ _LOG64 = (
     *(0.22222197056726046608, 0.18183631680229328804, 0.15312528148364190966, 0.14809710360655276698),
 )
 _HALF_SQRT_BITS32 = np.int32(0x3F3504F3)
+# The same moved by 31 exponents, since the words count units of 2⁻³¹.
+_UNIT_BITS32 = np.int32(_HALF_SQRT_BITS32 + (31 << 23))
+_SQUARE_LOG32 = tuple(-2 * coefficient for coefficient in _LOG32)  # of −2 ln u
 _MANTISSA32 = np.int32(0x7FFFFF)
 _HALF_SQRT_BITS64 = np.int64(0x3FE6A09E667F3BCD)
 _MANTISSA64 = np.int64(0xFFFFFFFFFFFFF)
@@ -90,12 +93,12 @@ def box_muller_32(words: Words2) -> tuple[Array, Array]:
     """Two independent standard normals in float32 from two words."""
     one, half, scale = np.float32(1), np.float32(0.5), np.float32(2.0**-32)
     uniform = _signed(words[0] >> 1).astype(jnp.float32) + half  # u = uniform · 2⁻³¹
-    bits = _signed(uniform) - _HALF_SQRT_BITS32
-    exponent = (bits >> 23).astype(jnp.float32) - np.float32(31)
+    bits = _signed(uniform) - _UNIT_BITS32
+    exponent = (bits >> 23).astype(jnp.float32)
     mantissa = lax.bitcast_convert_type((bits & _MANTISSA32) + _HALF_SQRT_BITS32, jnp.float32) - one
-    log = mantissa * _horner(_LOG32, mantissa) + exponent * np.float32(math.log(2))
+    square = mantissa * _horner(_SQUARE_LOG32, mantissa) + exponent * np.float32(-2 * math.log(2))
     x = _signed(words[1] | 1).astype(jnp.float32) * scale
-    return _circle(jnp.sqrt(np.float32(-2) * log), x, words[1], _SIN32, _COS32)
+    return _circle(jnp.sqrt(square), x, words[1], _SIN32, _COS32)
 
 
 def box_muller_64(high: Words2, low: Words2) -> tuple[Array, Array]:

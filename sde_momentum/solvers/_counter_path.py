@@ -16,7 +16,7 @@ from sde_momentum.solvers._signs import sign_draw
 from sde_momentum.solvers._streams import Kind, Stream, as_word
 
 _UNROLLED = 4
-_LONGEST_RUN = 64
+_LONGEST_RUN = 128
 
 
 class Substeps(eqx.Module):

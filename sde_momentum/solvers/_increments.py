@@ -10,7 +10,9 @@ from jax.typing import ArrayLike
 
 from sde_momentum.solvers._normal import normal, normal_run
 from sde_momentum.solvers._seed import Seed
+from sde_momentum.solvers._signs import STEPS_PER_HASH as SIGN_STEPS
 from sde_momentum.solvers._signs import sign_run, signs
+from sde_momentum.solvers._three_point import STEPS_PER_HASH as THREE_POINT_STEPS
 from sde_momentum.solvers._three_point import three_point, three_point_run
 
 
@@ -59,8 +61,8 @@ class TwoPointIncrements(AbstractIncrements):
     """Increments ±√dt, which match the moments of Brownian motion up to the third: enough for weak order 1.
 
     Example:
-        >>> TwoPointIncrements().alignment(16)
-        16
+        >>> TwoPointIncrements().alignment(64)
+        64
     """
 
     def draw(self, seed, path_index, step, size, stream, dtype):
@@ -68,8 +70,8 @@ class TwoPointIncrements(AbstractIncrements):
         return signs(seed, path_index, step, size, stream=stream, dtype=dtype)
 
     def alignment(self, count):
-        """Thirty-two consecutive steps share a word."""
-        return math.gcd(count, 32)
+        """The 128 bits of a hash serve as many consecutive steps."""
+        return math.gcd(count, SIGN_STEPS)
 
     def run(self, seed, path_index, first_step, count, stream, dtype):
         """Signs of consecutive steps."""
@@ -89,8 +91,8 @@ class ThreePointIncrements(AbstractIncrements):
         return three_point(seed, path_index, step, size, stream=stream, dtype=dtype)
 
     def alignment(self, count):
-        """Four consecutive steps share a word."""
-        return 4 if count % 4 == 0 else 1
+        """Four consecutive steps share a word, and sixteen a hash."""
+        return math.gcd(count, THREE_POINT_STEPS) if count % 4 == 0 else 1
 
     def run(self, seed, path_index, first_step, count, stream, dtype):
         """Three-valued numbers of consecutive steps."""

@@ -1,8 +1,5 @@
 """Standard normal numbers as a function of (seed, path, step, component, stream)."""
 
-from collections.abc import Callable
-
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -11,6 +8,7 @@ from jaxtyping import Float
 
 from sde_momentum.solvers._box_muller import box_muller_32, box_muller_64
 from sde_momentum.solvers._dtype import check_size, real_dtype
+from sde_momentum.solvers._materialize import materialize
 from sde_momentum.solvers._philox import Words2, Words4
 from sde_momentum.solvers._seed import Seed
 from sde_momentum.solvers._streams import Kind, Stream, as_word, scalar_words, vector_words
@@ -54,29 +52,16 @@ def _scalar_normal(seed: Seed, path_index: ArrayLike, step: Array, stream: int, 
     return jnp.where((step & 1) != 0, second, first)
 
 
-def materialize(step: Array, compute: Callable[[], Array]) -> Array:
-    """`compute()`, written to memory before anything reads it.
-
-    One complex array is one loop of XLA's CPU backend. Fused into the loops of its readers, the hash would run again
-    for each, and one path at a time where they shuffle components. That backend drops `optimization_barrier`
-    before it fuses; it does not fuse across a condition, unless it can tell that this one always holds.
-    """
-    always = (step << 1) & 1 == 0
-
-    def behind_condition() -> Array:
-        like = jax.eval_shape(compute)
-        return lax.cond(always, compute, lambda: jnp.zeros(like.shape, like.dtype))
-
-    return lax.platform_dependent(cpu=behind_condition, default=lambda: lax.optimization_barrier(compute()))
-
-
 def _vector_normal(seed: Seed, path_index: ArrayLike, step: Array, size: int, stream: int, dtype: np.dtype) -> Array:
     blocks = (size + 1) // 2
-    high = vector_words(seed, path_index, step, blocks, Kind.GAUSSIAN, stream)
-    low = None
-    if dtype == np.float64:
-        low = vector_words(seed, path_index, step, blocks, Kind.GAUSSIAN_LOW, stream)
-    packed = materialize(step, lambda: lax.complex(*_pair(high, low)))
+
+    def compute() -> Array:
+        high = vector_words(seed, path_index, step, blocks, Kind.GAUSSIAN, stream)
+        wide = dtype == np.float64
+        low = vector_words(seed, path_index, step, blocks, Kind.GAUSSIAN_LOW, stream) if wide else None
+        return lax.complex(*_pair(high, low))
+
+    packed = materialize(step, compute)
     pairs = jnp.stack([packed.real, packed.imag], axis=1)
     return pairs.reshape(2 * blocks, *pairs.shape[2:])[:size]
 

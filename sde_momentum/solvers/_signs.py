@@ -9,10 +9,12 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
 from sde_momentum.solvers._dtype import check_size, real_dtype
+from sde_momentum.solvers._materialize import materialize
 from sde_momentum.solvers._philox import Words4
 from sde_momentum.solvers._seed import Seed
 from sde_momentum.solvers._streams import Kind, Stream, as_word, scalar_words, vector_words
 
+STEPS_PER_HASH = 128
 _COMPONENTS_PER_BLOCK = 32
 
 
@@ -38,14 +40,16 @@ def sign_run(
     dtype: np.dtype,
     kind: Kind = Kind.SIGNS,
 ) -> tuple[Array, ...]:
-    """Scalar signs of `count` consecutive steps from a multiple of gcd(count, 32)."""
-    first, chunk = as_word(first_step, "step"), math.gcd(count, 32)
+    """Scalar signs of `count` consecutive steps from a multiple of gcd(count, 128), the steps that share a hash."""
+    first, chunk = as_word(first_step, "step"), math.gcd(count, STEPS_PER_HASH)
     values: list[Array] = []
     for start in range(0, count, chunk):
         step = first + jnp.uint32(start)
         words = scalar_words(seed, path_index, step >> 7, kind, stream)
-        word = select_word(words, step >> 5) >> (step & 31)
-        values += [_as_sign(word >> shift, dtype) for shift in range(chunk)]
+        for part in range(0, chunk, 32):
+            index = jnp.uint32(part >> 5) if chunk == STEPS_PER_HASH else (step + jnp.uint32(part)) >> 5
+            word = select_word(words, index) >> (step & 31)
+            values += [_as_sign(word >> shift, dtype) for shift in range(min(chunk, 32))]
     return tuple(values)
 
 
@@ -57,8 +61,7 @@ def sign_draw(
     if size is None:
         return sign_run(seed, path_index, word, 1, stream, dtype, kind)[0]
     blocks = -(-size // _COMPONENTS_PER_BLOCK)
-    # The barrier keeps XLA from repeating the hash for each of the 32 components that share a word.
-    words = lax.optimization_barrier(vector_words(seed, path_index, word, blocks, kind, stream)[0])
+    words = materialize(word, lambda: vector_words(seed, path_index, word, blocks, kind, stream)[0])
     shift = jnp.arange(_COMPONENTS_PER_BLOCK, dtype=jnp.uint32).reshape((1, -1) + (1,) * (words.ndim - 1))
     bits = words[:, None] >> shift
     return _as_sign(bits.reshape(-1, *words.shape[1:])[:size], dtype)

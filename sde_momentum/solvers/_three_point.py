@@ -4,15 +4,17 @@ import math
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Float
 
 from sde_momentum.solvers._dtype import check_size, real_dtype
+from sde_momentum.solvers._materialize import materialize
 from sde_momentum.solvers._seed import Seed
 from sde_momentum.solvers._signs import select_word
 from sde_momentum.solvers._streams import Kind, Stream, as_word, scalar_words, vector_words
 
+STEPS_PER_HASH = 16
 _DIGITS = 4
 _SIXTH = math.ceil(2**32 / 6)
 
@@ -31,17 +33,20 @@ def _as_value(word: Array, dtype: np.dtype) -> Array:
 def three_point_run(
     seed: Seed, path_index: ArrayLike, first_step: Array, count: int, stream: int, dtype: np.dtype
 ) -> tuple[Array, ...]:
-    """Scalar values of `count` consecutive steps; `count` is 1 or a multiple of 4 that divides `first_step`."""
+    """Scalar values of `count` consecutive steps; `count` is 1 or a multiple of 4, `first_step` of gcd(count, 16)."""
     first = as_word(first_step, "step")
     if count == 1:
         word = select_word(scalar_words(seed, path_index, first >> 4, Kind.THREE_POINT, stream), first >> 2)
         power = jnp.asarray([6**k for k in range(_DIGITS)], jnp.uint32)[first & 3]
         return (_as_value(word * power, dtype),)
     values: list[Array] = []
-    for start in range(0, count, _DIGITS):
+    chunk = math.gcd(count, STEPS_PER_HASH)
+    for start in range(0, count, chunk):
         step = first + jnp.uint32(start)
-        word = select_word(scalar_words(seed, path_index, step >> 4, Kind.THREE_POINT, stream), step >> 2)
-        values += [_as_value(digit, dtype) for digit in _digits(word)]
+        words = scalar_words(seed, path_index, step >> 4, Kind.THREE_POINT, stream)
+        for part in range(0, chunk, _DIGITS):
+            index = part >> 2 if chunk == STEPS_PER_HASH else (step + jnp.uint32(part)) >> 2
+            values += [_as_value(digit, dtype) for digit in _digits(select_word(words, jnp.uint32(index)))]
     return tuple(values)
 
 
@@ -88,6 +93,6 @@ def three_point(
     if size is None:
         return three_point_run(seed, path_index, word, 1, stream, chosen)[0]
     blocks = -(-size // _DIGITS)
-    words = lax.optimization_barrier(vector_words(seed, path_index, word, blocks, Kind.THREE_POINT, stream)[0])
+    words = materialize(word, lambda: vector_words(seed, path_index, word, blocks, Kind.THREE_POINT, stream)[0])
     digits = jnp.stack(_digits(words), axis=1)
     return _as_value(digits.reshape(-1, *words.shape[1:])[:size], chosen)
