@@ -27,7 +27,11 @@ from sde_momentum.compare._paired import PairedChains as PairedChains
 from sde_momentum.compare._plan import SamplePlan as SamplePlan
 from sde_momentum.compare._plan import plan_samples as plan_samples
 from sde_momentum.compare._remainder import RemainderPrior as RemainderPrior
+from sde_momentum.compare._slow_study import SlowWeakError as SlowWeakError
+from sde_momentum.compare._slow_weak_error import slow_weak_error as slow_weak_error
 from sde_momentum.compare._study import WeakError as WeakError
+from sde_momentum.compare._telescope import Telescope as Telescope
+from sde_momentum.compare._telescope import telescope as telescope
 from sde_momentum.compare._transition import Expectation as Expectation
 from sde_momentum.compare._transition import chain_expectation as chain_expectation
 from sde_momentum.compare._transition import sde_expectation as sde_expectation
@@ -42,8 +46,12 @@ from sde_momentum.compare._weak_error import weak_error as weak_error
 __all__ = [
     "weak_error",
     "WeakError",
+    "slow_weak_error",
+    "SlowWeakError",
     "default_observables",
     "trace_of_hessian",
+    "telescope",
+    "Telescope",
     "CoupledLimit",
     "PairedChains",
     "affine_chain",

@@ -100,3 +100,25 @@ def _ticks(axes, rates) -> None:
         axes.yaxis.set_minor_formatter(NullFormatter())
     else:
         axes.yaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf)))
+
+
+def plot_legs(dataset: xr.Dataset, name: str, axes: Any = None) -> Any:
+    """|error| of each leg of a telescope over η, log–log, with one standard error.
+
+    Args:
+        dataset: over `leg` and `learning_rate`, with `error` and `standard_error`.
+        name: the observable, for the label.
+        axes: matplotlib axes; new ones when omitted.
+    """
+    import matplotlib.pyplot as plt
+
+    axes = plt.subplots(figsize=(4.8, 3.6), layout="constrained")[1] if axes is None else axes
+    axes.set(xscale="log", yscale="log", xlabel="learning rate η", ylabel=f"|error of E {name}|")
+    rates = dataset["learning_rate"].values
+    for number, leg in enumerate(dataset["leg"].values):
+        size, deviation = np.abs(dataset["error"].sel(leg=leg).values), dataset["standard_error"].sel(leg=leg).values
+        below = np.minimum(deviation, 0.95 * size)
+        axes.errorbar(rates, size, [below, deviation], fmt="os^"[number] + "-", ms=4, lw=1, capsize=2.5, label=str(leg))
+    _ticks(axes, rates)
+    axes.legend(fontsize="x-small")
+    return axes

@@ -1,0 +1,96 @@
+"""The telescope from minibatches to the equation: its legs add up, and each has an honest standard error."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+from sde_momentum.compare import telescope, weak_error
+from sde_momentum.optimizers import sgd
+from sde_momentum.problems import minibatch
+from sde_momentum.symbolic import modified_equation
+
+LIMIT = modified_equation(sgd(), order=1)
+DATA = jnp.array([0.0, 0.0, 0.0, 4.0])
+SETTING = {"t1": 0.8, "learning_rates": (0.4, 0.2), "num_paths": 256, "noise_paths": 16_384, "progress": False}
+
+
+def skewed():
+    """Loss (x − d)²/2 on four numbers, one of them far off: a strongly skewed gradient."""
+    return minibatch(lambda x, rows: 0.5 * jnp.mean((x - rows) ** 2), DATA, 1)
+
+
+@pytest.fixture(scope="module")
+def legs():
+    return telescope(sgd(), LIMIT, skewed(), 0.3, seed=2, observables={"x²": lambda x: x**2, "x³": lambda x: x**3},
+                     **SETTING)  # fmt: skip
+
+
+def third_moment(eta, steps):
+    """E x³ after minibatch steps x' = (1−η)x + ηd, by the binomial recursion on the first three moments."""
+    data = np.asarray(DATA)
+    d1, d2, d3 = (float(np.mean(data**k)) for k in (1, 2, 3))
+    m1, m2, m3 = 0.3, 0.3**2, 0.3**3
+    a = 1 - eta
+    for _ in range(steps):
+        m1, m2, m3 = (
+            a * m1 + eta * d1,
+            a**2 * m2 + 2 * a * eta * m1 * d1 + eta**2 * d2,
+            a**3 * m3 + 3 * a**2 * eta * m2 * d1 + 3 * a * eta**2 * m1 * d2 + eta**3 * d3,
+        )
+    return m1, m2, m3
+
+
+def test_noise_shape_is_the_third_cumulant(legs):
+    """On a quadratic x² does not feel the shape of the noise, and x³ feels its third cumulant exactly, within 5 SE."""
+    at = legs.dataset.sel(leg="noise shape").isel(time=-1)
+    error, spread = at["error"], at["standard_error"]
+    assert np.all(np.abs(error.sel(observable="x²")) < 5 * spread.sel(observable="x²"))
+    for eta in SETTING["learning_rates"]:
+        steps = round(0.8 / eta)
+        m1, m2, m3 = third_moment(eta, steps)
+        gaussian = m1**3 + 3 * m1 * (m2 - m1**2)
+        one = (
+            float(error.sel(observable="x³", learning_rate=eta)),
+            float(spread.sel(observable="x³", learning_rate=eta)),
+        )
+        assert abs(one[0] - (m3 - gaussian)) < 5 * one[1]
+    # The control: at this sample size no effect of the shape would be refused.
+    far = error.sel(observable="x³", learning_rate=0.4) / spread.sel(observable="x³", learning_rate=0.4)
+    assert abs(float(far)) > 5
+
+
+def test_legs_add_up(legs):
+    """The sum is the sum, its standard error the root of the sum of squares."""
+    error, spread = legs.dataset["error"], legs.dataset["standard_error"]
+    parts = ["noise shape", "discretization"]
+    np.testing.assert_allclose(error.sel(leg=parts).sum("leg"), error.sel(leg="sum"))
+    np.testing.assert_allclose(np.sqrt((spread.sel(leg=parts) ** 2).sum("leg")), spread.sel(leg="sum"))
+    assert "noise shape" in str(legs)
+
+
+def test_sum_is_the_exact_error(legs):
+    """For x² the sum agrees with closed moments of minibatch chain and equation, within 5 SE and the solver's bias."""
+    rates = (0.4, 0.2, 0.1, 0.05)
+    exact = weak_error(sgd(), LIMIT, skewed(), 0.3, t1=0.8, learning_rates=rates, observables={"x²": lambda x: x**2})
+    found = legs.dataset.sel(leg="sum", observable="x²").isel(time=-1)
+    truth = exact.dataset["error"].isel(time=-1, observable=0).sel(learning_rate=[0.4, 0.2])
+    bias = np.abs(legs.dataset["solver_bias"].sel(observable="x²").isel(time=-1))
+    assert np.all(np.abs(found["error"] - truth) < 5 * found["standard_error"] + 2 * bias)
+
+
+def test_round_trip_and_figure(legs, tmp_path):
+    """The data set goes through netCDF, and the figure has one curve a leg."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    legs.dataset.to_netcdf(tmp_path / "legs.nc", engine="h5netcdf")
+    xr.testing.assert_identical(xr.load_dataset(tmp_path / "legs.nc", engine="h5netcdf"), legs.dataset)
+    assert len(legs.plot("x³").get_legend().get_texts()) == 3
+
+
+def test_dependent_steps_are_refused():
+    """Reshuffled epochs have no Gaussian twin with independent steps."""
+    problem = minibatch(lambda x, rows: 0.5 * jnp.mean((x - rows) ** 2), DATA, 2, replacement=False)
+    with pytest.raises(ValueError, match="walks through epochs"):
+        telescope(sgd(), LIMIT, problem, 0.3, **SETTING)
