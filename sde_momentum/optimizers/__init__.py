@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from sde_momentum.symbolic import UpdateRule
 
+from ._adadelta import adadelta as adadelta
 from ._adagrad import adagrad as adagrad
 from ._adam import adam as adam
 from ._gd import gd as gd
@@ -29,11 +30,13 @@ CATALOGUE: dict[str, Callable[[], UpdateRule]] = {
     "sign_gd": sign_gd,
     "adagrad": adagrad,
     "rmsprop": rmsprop,
+    "adadelta": adadelta,
     "adam": adam,
 }
 
 __all__ = [
     "CATALOGUE",
+    "adadelta",
     "adagrad",
     "adam",
     "gd",

@@ -2,20 +2,27 @@
 
 import sympy as sp
 
-from sde_momentum.optimizers._adaptive_regimes import accumulating
+from sde_momentum.optimizers._adaptive_regimes import accumulating, warm_accumulator
 from sde_momentum.symbolic import UpdateRule, update_rule
 
 
-def adagrad(eps_inside: bool = False) -> UpdateRule:
+def adagrad(eps_inside: bool = False, fixed_step: bool = False) -> UpdateRule:
     r"""AdaGrad, $G' = G + g^2$, $x' = x - \eta g / (\sqrt{G'} + \varepsilon)$.
 
-    The accumulator grows without bound: after k = t/η² steps it is of size 1/η², and the steps are of size η².
+    The accumulator grows without bound: after k = t/η² steps it is of size 1/η², and the steps are of size η². Its
+    noise is then of size η whatever the noise scale σ is, since G takes the size of σ² too: there is no noise-dominated
+    regime with a small learning rate. With a fixed one there is: where G starts large, of size 1/δ², and σ = δ^{−1/2},
+    the limit on t = kδ is $dX = -\alpha(\sqrt u + \varepsilon_0)^{-1}(\nabla L\,dt + \Sigma^{1/2}dW)$,
+    $du = \operatorname{diag}\Sigma\,dt$.
 
     Args:
         eps_inside: put ε inside the root.
+        fixed_step: give the step size a name of its own, `step_size` α; `learning_rate` is then the small parameter δ
+            of the regime, in which α is fixed.
 
     Returns:
-        The rule, with hyperparameters `learning_rate` η and `eps` ε, and its regime on the clock t = kη².
+        The rule, with hyperparameters `learning_rate` η and `eps` ε, and its regime on the clock t = kη²; with
+        `fixed_step`, the regime on the clock t = kδ.
 
     Example:
         >>> adagrad().state
@@ -24,11 +31,27 @@ def adagrad(eps_inside: bool = False) -> UpdateRule:
     References:
         Duchi, Hazan, Singer (2011), "Adaptive subgradient methods", diagonal version.
     """
+    return _fixed(eps_inside) if fixed_step else _small(eps_inside)
 
+
+def _scale(G: sp.Expr, eps: sp.Expr, eps_inside: bool) -> sp.Expr:
+    return sp.sqrt(G + eps) if eps_inside else sp.sqrt(G) + eps
+
+
+def _fixed(eps_inside: bool) -> UpdateRule:
+    @update_rule(state=("x", "G"), regimes=lambda: (warm_accumulator(eps_inside=eps_inside),))
+    def adagrad(x, G, g, *, learning_rate, step_size, eps):
+        del learning_rate
+        G = G + g**2
+        return x - step_size * g / _scale(G, eps, eps_inside), G
+
+    return adagrad
+
+
+def _small(eps_inside: bool) -> UpdateRule:
     @update_rule(state=("x", "G"), regimes=lambda: (accumulating(eps_inside=eps_inside),))
     def adagrad(x, G, g, *, learning_rate, eps):
         G = G + g**2
-        scale = sp.sqrt(G + eps) if eps_inside else sp.sqrt(G) + eps
-        return x - learning_rate * g / scale, G
+        return x - learning_rate * g / _scale(G, eps, eps_inside), G
 
     return adagrad

@@ -20,7 +20,7 @@ def adam(bias_correction: bool = True, eps_inside: bool = False) -> UpdateRule:
 
     Returns:
         The rule, with hyperparameters `learning_rate` η, `beta1`, `beta2` and `eps` ε. Regimes: noise-dominated
-        (σ = σ₀/η, 1 − β_i = c_i η², t = kη²) and, without bias correction, ballistic (σ = 1, 1 − β_i = c_i η, t = kη).
+        (σ = σ₀/η, 1 − β_i = c_i η², t = kη²) and ballistic (σ = 1, 1 − β_i = c_i η, t = kη).
 
     Example:
         >>> adam().state, adam(bias_correction=False).state
@@ -37,7 +37,7 @@ def _denominator(G: sp.Expr, eps: sp.Expr, eps_inside: bool) -> sp.Expr:
 
 
 def _corrected(eps_inside: bool) -> UpdateRule:
-    @update_rule(state=("x", "m", "G", "k"), sources=_SOURCES, regimes=lambda: _regimes(("k",), eps_inside)[:1])
+    @update_rule(state=("x", "m", "G", "k"), sources=_SOURCES, regimes=lambda: _regimes(("k",), eps_inside))
     def adam(x, m, G, k, g, *, learning_rate, beta1, beta2, eps):
         m, G, k = beta1 * m + (1 - beta1) * g, beta2 * G + (1 - beta2) * g**2, k + 1
         first, second = m / (1 - beta1**k), G / (1 - beta2**k)

@@ -54,6 +54,36 @@ def adaptive_ballistic(
     return Regime("ballistic", sp.S.One, ETA, scalings, dict.fromkeys(counters, 1 / ETA))
 
 
+def self_scaled_ballistic(small_steps: bool) -> Regime:
+    """Return AdaDelta's σ = 1, 1 − ρ = c η, t = kη: the noise of the limit is of size √η.
+
+    Args:
+        small_steps: steps have no factor η; ε = ε₀η² makes them small, and s = η² ŝ with it.
+    """
+    scalings = {"decay": 1 - hyperparameter("rate_decay") * ETA} | _small_eps(small_steps)
+    return Regime("ballistic", sp.S.One, ETA, scalings, _small_squares(small_steps))
+
+
+def self_scaled_noise_dominated(small_steps: bool) -> Regime:
+    """Return AdaDelta's σ = σ₀/η, 1 − ρ = c η², t = kη², G = u/η²: noise and drift of one size.
+
+    Args:
+        small_steps: steps have no factor η; ε = ε₀η² makes them small, and s = η² ŝ with it.
+    """
+    scalings = {"decay": 1 - hyperparameter("rate_decay") * ETA**2} | _small_eps(small_steps)
+    scales = {"G": ETA ** (-2)} | _small_squares(small_steps)
+    noise = hyperparameter("sigma0") / ETA
+    return Regime("noise-dominated", noise, ETA**2, scalings, scales, cumulant_scales={3: ETA})
+
+
+def _small_eps(small: bool) -> dict[str, sp.Expr]:
+    return {"eps": hyperparameter("eps0") * ETA**2} if small else {}
+
+
+def _small_squares(small: bool) -> dict[str, sp.Expr]:
+    return {"s": ETA**2} if small else {}
+
+
 def accumulating(squares: tuple[str, ...] = ("G",), eps_inside: bool = False) -> Regime:
     """Return σ = 1, G = u/η², t = kη²: a sum of squares that makes the steps small.
 
@@ -64,3 +94,19 @@ def accumulating(squares: tuple[str, ...] = ("G",), eps_inside: bool = False) ->
     eps = hyperparameter("eps0")
     scalings = {"eps": eps**2 / ETA**2 if eps_inside else eps / ETA}
     return Regime("accumulating", sp.S.One, ETA**2, scalings, dict.fromkeys(squares, ETA ** (-2)))
+
+
+def warm_accumulator(eps_inside: bool = False) -> Regime:
+    """Return δ = `learning_rate` small, the step size fixed, σ = δ^(−1/2), G = u/δ², t = kδ: noise and drift alike.
+
+    A sum of squares takes the noise's own size, G ~ kσ², so that the noise of the steps, η²Σσ²/G, adds up to
+    η² log k whatever σ is: it competes with the drift at a fixed step size alone, and steps are small there when the
+    accumulator is warm, that is, large from the start.
+
+    Args:
+        eps_inside: ε stands inside the root.
+    """
+    eps = hyperparameter("eps0")
+    scalings = {"eps": eps**2 / ETA**2 if eps_inside else eps / ETA}
+    half = sp.Rational(1, 2)
+    return Regime("warm", ETA**-half, ETA, scalings, {"G": ETA ** (-2)}, cumulant_scales={3: ETA**half})

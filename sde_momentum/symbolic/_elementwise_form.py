@@ -31,9 +31,8 @@ def canonical_functions(operator: Operator) -> Operator:
         return operator
     form = _Form(algebra)
     split = [(e, *form.split(graph), coefficient) for e, graph, coefficient in operator]
-    relations = Relations(
-        form.field, {f for _, _, contents, _ in split for pieces in contents.values() for _, f in pieces}
-    )
+    functions = {f for _, _, contents, _ in split for pieces in contents.values() for _, f in pieces}
+    relations = Relations(form.field, functions, form.preferred()) if functions else None
     total: dict[Fraction, Combination] = {}
     for exponent, rest, contents, coefficient in split:
         for weight, nodes in form.products(contents, relations):
@@ -53,6 +52,10 @@ class _Form:
         self._derivatives: dict[str, FracElement] = {}
         self._pieces: dict[FracElement, Pieces] = {}
         self._nodes: dict[FracElement, list[str]] = {}
+
+    def preferred(self) -> list[FracElement]:
+        """The constant 1 and the variables: what is a polynomial shall look like one."""
+        return [self.field.field.one, *(self.field.element(symbol) for symbol in self.field.state)]
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -117,13 +120,13 @@ class _Form:
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def products(self, contents: dict[Label, Pieces], relations: Relations):
+    def products(self, contents: dict[Label, Pieces], relations: Relations | None):
         """The terms of Π over indices of Σ over independent functions, as (coefficient, nodes)."""
         sums = []
         for label, pieces in contents.items():
             terms: dict[FracElement, Any] = {}
             for coefficient, function in pieces:
-                for basis, number in relations.written(function):
+                for basis, number in relations.written(function) if relations else ():
                     weight = coefficient * self.algebra.coefficient(number)
                     terms[basis] = terms[basis] + weight if basis in terms else weight
             sums.append([(c, self.nodes(basis, label)) for basis, c in terms.items() if c])

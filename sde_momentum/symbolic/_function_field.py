@@ -83,16 +83,34 @@ class FunctionField:
 
     def factored(self, element: FracElement) -> sp.Expr:
         """The element as a product, with the generators' meaning, each factor positive where it can be."""
-        result = sp.S.One
+        constant, powers = sp.S.One, {}
         for part, sign in ((element.numer, 1), (element.denom, -1)):
-            constant, factors = part.factor_list()
-            result *= sp.Rational(str(constant)) ** sign
+            number, factors = part.factor_list()
+            constant *= sp.Rational(str(number)) ** sign
             for factor, times in factors:
-                base = self.expression(factor.as_expr())
-                if self._at_half(factor.as_expr()) < 0:
-                    result, base = result * (-1) ** times, self.expression((-factor).as_expr())
-                result *= base ** (sign * times)
-        return result
+                base, turned = self._positive(factor.as_expr())
+                constant *= turned**times
+                powers[base] = sign * times
+        self._join(powers)
+        return constant * sp.Mul(*(self.expression(base) ** power for base, power in powers.items()))
+
+    def _positive(self, factor: sp.Expr) -> tuple[sp.Expr, int]:
+        """A factor and its sign where every variable and hyperparameter is ½."""
+        return (-factor, -1) if self._at_half(factor) < 0 else (factor, 1)
+
+    def _join(self, powers: dict[sp.Expr, int]) -> None:
+        """Put an exponential E back where both factors of E = (1 − r)(1 + r) stand, r = √(1 − E)."""
+        for symbol, value in self._values.items():
+            if symbol not in self._meaning:
+                continue
+            parts = [self._positive(factor)[0] for factor, _ in sp.factor_list(self._current(value))[1]]
+            common = [powers.get(part, 0) for part in parts]
+            if len(parts) < 2 or len({(p > 0) - (p < 0) for p in common}) > 1 or not common[0]:
+                continue
+            shared = min(common, key=abs)
+            powers[symbol] = shared
+            for part in parts:
+                powers[part] -= shared
 
     # --- finding generators ------------------------------------------------------------------------------------------
 

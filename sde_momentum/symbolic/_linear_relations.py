@@ -19,12 +19,14 @@ class Relations:
     Args:
         field: where the functions live.
         functions: non-zero elements of it.
+        preferred: elements that come first where the functions need them, in this order.
     """
 
-    def __init__(self, field: FunctionField, functions: Iterable[FracElement]):
+    def __init__(self, field: FunctionField, functions: Iterable[FracElement], preferred: Iterable[FracElement] = ()):
         self.field = field
         self._count = len(field.functions)
-        self.candidates = sorted(functions, key=_simplicity)
+        first = list(preferred)
+        self.candidates = [*first, *sorted(set(functions) - set(first), key=_simplicity)]
         self._written: dict[FracElement, list[tuple[FracElement, sp.Expr]]] = {}
         self._solve()
 
