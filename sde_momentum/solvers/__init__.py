@@ -22,6 +22,7 @@ from sde_momentum.solvers._signs import signs as signs
 from sde_momentum.solvers._small_noise import SmallNoise as SmallNoise
 from sde_momentum.solvers._streams import Stream as Stream
 from sde_momentum.solvers._three_point import three_point as three_point
+from sde_momentum.solvers._tune_cpu import tune_cpu as tune_cpu
 from sde_momentum.solvers._underdamped import UnderdampedSplitting as UnderdampedSplitting
 from sde_momentum.solvers._underdamped import UnderdampedTerm as UnderdampedTerm
 from sde_momentum.solvers._weak_rk2 import WeakRK2 as WeakRK2
@@ -54,4 +55,5 @@ __all__ = [
     "UnderdampedTerm",
     "UnderdampedSplitting",
     "extrapolate",
+    "tune_cpu",
 ]

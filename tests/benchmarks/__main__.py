@@ -11,6 +11,7 @@ from typing import Any
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # before JAX is imported
 
+from sde_momentum.solvers import tune_cpu
 from tests.benchmarks import _double_well, _machine, _memory, _minibatch, _quadratic, _underdamped
 from tests.benchmarks._table import table
 
@@ -37,6 +38,7 @@ def run(names: list[str], rounds: int, quick: bool) -> dict[str, Any]:
 def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run? The numbers mean nothing")
+    parser.add_argument("--plain", action="store_true", help="without `tune_cpu`, as JAX compiles by itself")
     parser.add_argument("--rounds", type=int, help="interleaved rounds, by default 7 (quick: 1)")
     parser.add_argument("--only", nargs="+", choices=_WORKLOADS, default=list(_WORKLOADS), help="some workloads")
     parser.add_argument("--output", type=Path, help="the JSON, by default results/cpu.json (quick or some: none)")
@@ -51,6 +53,8 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
 def main(words: list[str] | None = None) -> None:
     """Entry point."""
     chosen = _arguments(words)
+    if not chosen.plain and os.environ["JAX_PLATFORMS"] == "cpu":
+        tune_cpu()
     result = run(chosen.only, chosen.rounds, chosen.quick)
     complete = not chosen.quick and len(chosen.only) == len(_WORKLOADS)
     output = chosen.output or (RESULTS / "cpu.json" if complete else None)
