@@ -1,5 +1,7 @@
 """What `simulate` and `compare` do."""
 
+import contextlib
+import importlib.util
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ def run_simulation(options: Any) -> None:
     from sde_momentum.ensembles import simulate
     from sde_momentum.symbolic import modified_equation
 
+    tune_processor()
     first = join_machines(options.machines)
     rule = find_rule(options.name)
     regime = find_regime(rule, options.regime, options.momentum_index)
@@ -45,6 +48,15 @@ def run_simulation(options: Any) -> None:
     result = simulate(process, x0, t1=options.t1, num_paths=options.num_paths, seed=options.seed, **manner)
     if first:
         _print_moments(result, options)
+
+
+def tune_processor() -> None:
+    """Compile for speed where there is no accelerator, unless JAX has started already, as it has in a notebook."""
+    from sde_momentum.solvers import tune_cpu
+
+    if importlib.util.find_spec("jax_plugins") is None:
+        with contextlib.suppress(RuntimeError):
+            tune_cpu()
 
 
 def join_machines(machines: Any) -> bool:

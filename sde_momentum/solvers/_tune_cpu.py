@@ -16,12 +16,12 @@ def tune_cpu() -> str:
 
     A path is a chain of operations each of which waits for the one before, and XLA compiles a loop over paths for one
     vector of them at a time. With four, the processor has something to do while one waits: 1.2 to 1.4 times the speed
-    for Gaussian noise, twice the speed for two-valued noise. Results agree to rounding, not to the last bit: a tuned run
-    repeats tuned runs, and a plain run plain ones.
+    for Gaussian noise, twice the speed for two-valued noise. Results agree to rounding, not to the last bit: a tuned
+    run repeats tuned runs, and a plain run plain ones.
 
     Sets the environment variable `XLA_FLAGS` of this process and of those it starts, for every program that JAX
-    compiles from then on; flags that are there already stay as they are. Call it before JAX's first computation, in a program of
-    your own (the command line and the benchmarks do); it is meant for processors, not for accelerators.
+    compiles from then on; flags that are there already stay as they are. Call it before JAX's first computation, in a
+    program of your own, as the command line and the benchmarks do. It is meant for processors, not for accelerators.
 
     Returns:
         The flags, as they stand in the environment.
