@@ -126,25 +126,30 @@ class CoupledLimit(eqx.Module):
         h = jnp.asarray(self.step_time, normals.dtype)
         own = normals[:, : self.chain.draw.size]  # a limit with noise of squared gradients has further components
         shared = self.orientation * jnp.sum(own, axis=0) / jnp.sqrt(2.0 * self.substeps).astype(normals.dtype)
+        begin = jnp.asarray(k, normals.dtype) * h
         fine = normals * jnp.sqrt(h / (2 * self.substeps))
         coarse = fine.reshape(self.substeps, 2, -1).sum(axis=1)
         return {
             "chain": self.chain.step(k, state["chain"], shared),
-            "fine": self._solve(state["fine"], fine, h),
-            "coarse": self._solve(state["coarse"], coarse, h),
+            "fine": self._solve(state["fine"], fine, h, begin),
+            "coarse": self._solve(state["coarse"], coarse, h, begin),
         }
 
-    def _solve(self, state: State, increments: Float[Array, "steps noise_dim"], h: Array) -> State:
-        """Solver steps over one optimizer step; the equation is autonomous, so each starts at time zero."""
+    def _solve(self, state: State, increments: Float[Array, "steps noise_dim"], h: Array, begin: Array) -> State:
+        """Solver steps over the optimizer step that begins at a time."""
         dt = h / increments.shape[0]
 
-        def one(current: State, dw: Array) -> tuple[State, None]:
-            term = FusedTerm(self.sde.increment, _Given(dw, jnp.zeros_like(dt), dt))
-            solver_state = self.solver.init(term, jnp.zeros_like(dt), dt, current, None)
-            new, *_ = self.solver.step(term, jnp.zeros_like(dt), dt, current, None, solver_state, made_jump=False)
+        def one(current: State, given: tuple[Array, Array]) -> tuple[State, None]:
+            dw, start = given
+            # Local time from zero: dt as a difference of late times would lose digits.
+            zero, later = jnp.zeros_like(dt), lambda t, y, args, dt, dw: self.sde.increment(start + t, y, args, dt, dw)
+            term = FusedTerm(later, _Given(dw, zero, dt))
+            solver_state = self.solver.init(term, zero, dt, current, None)
+            new, *_ = self.solver.step(term, zero, dt, current, None, solver_state, made_jump=False)
             return jax.tree.map(lambda a, b: a.astype(b.dtype), new, current), None
 
-        return jax.lax.scan(one, state, increments)[0]
+        times = begin + dt * jnp.arange(increments.shape[0], dtype=dt.dtype)
+        return jax.lax.scan(one, state, (increments, times))[0]
 
     def describe(self) -> dict[str, Any]:
         """Return what the process is, for provenance."""

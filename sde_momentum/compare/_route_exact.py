@@ -20,6 +20,8 @@ def exact_errors(question: Question, rates: Sequence[float]) -> Measured:
     Raises:
         NotApplicable: the moments of rule, limit or an observable are not closed.
     """
+    if question.limit.regime.schedules:
+        raise NotApplicable("coefficients that change with time need method='coupled'.")
     with jax.enable_x64(True):
         question = question.in_double_precision()
         quadratics = []

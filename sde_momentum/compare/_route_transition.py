@@ -31,6 +31,8 @@ def transition_errors(question: Question, rates: Sequence[float], *, largest: in
     Raises:
         NotApplicable: too many components, noise that no finite sum gives, or the stationary law asked for.
     """
+    if question.limit.regime.schedules:
+        raise NotApplicable("coefficients that change with time need method='coupled'.")
     if math.isinf(question.t1):
         raise NotApplicable("transition operators need a finite t1: take several relaxation times.")
     _check_dimension(question, rates[0], largest)

@@ -132,7 +132,7 @@ def make_study(
         "method": measured.method,
         "claimed_order": claimed,
         "remainder_exponent": grade,
-        "hyperparameters": json.dumps({k: float(v) for k, v in question.hyperparameters.items()}),
+        "hyperparameters": json.dumps({k: _plain(v) for k, v in question.hyperparameters.items()}),
         "plan": measured.plan,
     }
     dataset = xr.Dataset(
@@ -166,3 +166,8 @@ def _fits(
             claimed_order=dataset.attrs["claimed_order"],
         )
     return orders
+
+
+def _plain(value: Any) -> float | str:
+    """A number, or the name of a schedule."""
+    return getattr(value, "__qualname__", type(value).__name__) if callable(value) else float(value)

@@ -1,5 +1,6 @@
 """The optimizer itself: an update rule with a problem and numbers."""
 
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -12,9 +13,10 @@ from sde_momentum.dynamics._combined_draws import CombinedDraws
 from sde_momentum.dynamics._expressions import componentwise
 from sde_momentum.dynamics._hyperparameters import checked, names_in, number, regime_values
 from sde_momentum.dynamics._node_values import inner
+from sde_momentum.dynamics._schedules import Schedule, split_schedules, value_at
 from sde_momentum.dynamics._start import full_start
 from sde_momentum.problems import AbstractProblem
-from sde_momentum.symbolic import GRADIENT_SQUARE, Regime, UpdateRule, with_squares
+from sde_momentum.symbolic import GRADIENT_SQUARE, Regime, UpdateRule, hyperparameter, with_squares
 
 State = dict[str, PyTree[Array]]
 
@@ -30,6 +32,8 @@ class Chain(eqx.Module):
         step_time: time per step, on the regime's clock.
         rule: the update rule.
         regime: the scaling that gave σ and the clock.
+        schedules: name → function of time, for what the regime schedules; `at` gives the numbers of one step.
+        constants: the numbers that are not scheduled, as (name, number), where something is.
     """
 
     problem: AbstractProblem
@@ -39,6 +43,17 @@ class Chain(eqx.Module):
     step_time: Any
     rule: UpdateRule = eqx.field(static=True)
     regime: Regime = eqx.field(static=True)
+    schedules: tuple[tuple[str, Schedule], ...] = eqx.field(static=True, default=())
+    constants: tuple[tuple[str, float], ...] = eqx.field(static=True, default=())
+
+    def at(self, k: ArrayLike) -> "Chain":
+        """Return the optimizer with the hyperparameters of step k; itself where nothing is scheduled."""
+        if not self.schedules:
+            return self
+        values = _scheduled_values(
+            self.rule, self.regime, dict(self.constants), dict(self.schedules), k * self.step_time
+        )
+        return replace(self, hyperparameters=values, schedules=())
 
     @property
     def draw(self):
@@ -76,10 +91,10 @@ class Chain(eqx.Module):
             state: variable → pytree.
             draw: one draw of the problem's noise.
         """
-        del k
-        point = self.gradient_point(state)
+        now = self.at(k)
+        point = now.gradient_point(state)
         gradient = self.problem.stochastic_gradient(point, draw, self.noise_scale)
-        return self.update(state, gradient)
+        return now.update(state, gradient)
 
     def update(self, state: State, gradient: PyTree[Array]) -> State:
         """Return the next state, given the stochastic gradient at `gradient_point(state)`."""
@@ -106,6 +121,17 @@ class Chain(eqx.Module):
         }
 
 
+def _scheduled_values(rule: UpdateRule, regime: Regime, constants: dict, schedules: dict, t: ArrayLike) -> dict:
+    """The rule's hyperparameters at time t, through the regime's scalings."""
+    values = {}
+    for name in rule.hyperparameters:
+        expression = regime.scalings.get(name, hyperparameter(name))
+        if name == "learning_rate" and "schedule" in schedules:
+            expression = expression * hyperparameter("schedule")
+        values[name] = value_at(expression, constants, schedules, t)
+    return values
+
+
 def _with_draws(rule: UpdateRule, problem: AbstractProblem, values: dict[str, float]) -> AbstractProblem:
     """The problem as the rule draws from it: once, or as a combination of two draws."""
     weights = [number(weight, values) for weight in rule.draw_weights]
@@ -126,7 +152,8 @@ def chain(
         problem: loss and gradient noise, of unit scale; σ comes from the regime.
         regime: noise scale, clock and scalings; the rule's default when omitted. With `momentum` scaled as 1 − λ η^α
             the number to give is `relaxation_rate`, λ.
-        **hyperparameters: `learning_rate` and the rule's others, dimensionless numbers.
+        **hyperparameters: `learning_rate` and the rule's others, dimensionless numbers; functions of the time t for
+            what the regime schedules, with `schedule` for φ in the learning rate η φ(t).
 
     Returns:
         A `Chain`.
@@ -141,17 +168,29 @@ def chain(
         ['m', 'x']
     """
     regime = regime or rule.default_regime()
+    owner = f"the chain of `{rule.name}`"
+    schedules, hyperparameters = split_schedules(regime, hyperparameters, owner)
     free = {name for name in rule.hyperparameters if name not in regime.scalings}
     free |= names_in(regime.noise_scale, regime.clock, *regime.scalings.values()) - set(regime.scalings)
-    wanted = ("learning_rate", *sorted(free - {"learning_rate"}))
-    given = checked(hyperparameters, wanted, f"the chain of `{rule.name}`")
-    values = {**given, **regime_values(regime, given)}
+    wanted = ("learning_rate", *sorted(free - {"learning_rate", *schedules}))
+    given = checked(hyperparameters, wanted, owner)
+    if schedules:
+        start = _scheduled_values(rule, regime, given, schedules, 0.0)
+        values = {
+            **given,
+            **{name: float(value) for name, value in start.items()},
+            "learning_rate": given["learning_rate"],
+        }
+    else:
+        start = values = {**given, **regime_values(regime, given)}
     return Chain(
         problem=_with_draws(rule, problem, values),
-        hyperparameters={name: np.asarray(values[name]) for name in rule.hyperparameters},
+        hyperparameters={name: np.asarray(start[name]) for name in rule.hyperparameters},
         noise_scale=1 if regime.noise_scale == 1 else np.asarray(number(regime.noise_scale, values)),
         state_scales={name: np.asarray(number(s, values)) for name, s in regime.state_scales.items()},
         step_time=np.asarray(number(regime.clock, values)),
         rule=rule,
         regime=regime,
+        schedules=tuple(schedules.items()),
+        constants=tuple(given.items()) if schedules else (),
     )

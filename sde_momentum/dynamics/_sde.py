@@ -1,5 +1,6 @@
 """The continuous twin: a limit with a problem and numbers."""
 
+from dataclasses import replace
 from typing import Any
 
 import diffrax as dfx
@@ -16,6 +17,7 @@ from sde_momentum.dynamics._fused import Fused, fuse
 from sde_momentum.dynamics._hyperparameters import checked, names_in, number
 from sde_momentum.dynamics._joint_noise import needs, noise_components, require_components, without_vanishing
 from sde_momentum.dynamics._lowering import evaluate, numbers
+from sde_momentum.dynamics._schedules import Schedule, coefficients_at, split_schedules
 from sde_momentum.dynamics._start import full_start
 from sde_momentum.problems import AbstractProblem
 from sde_momentum.symbolic import Limit, NoDiffusion, TensorExpression, function_expression, scalar_expression
@@ -36,6 +38,8 @@ class SDE(eqx.Module):
         constants: hyperparameters in elementwise functions → numbers.
         step_time: time per step of the optimizer, on the regime's clock; a natural step for the equation.
         limit: the derived equation.
+        schedules: name → function of time, for what the regime schedules; `at` gives the coefficients of one time.
+        beside_schedules: the hyperparameters that are not scheduled, as (name, number), where something is.
     """
 
     problem: AbstractProblem
@@ -46,6 +50,18 @@ class SDE(eqx.Module):
     constants: dict[str, Any]
     step_time: Any
     limit: Limit = eqx.field(static=True)
+    schedules: tuple[tuple[str, Schedule], ...] = eqx.field(static=True, default=())
+    beside_schedules: tuple[tuple[str, float], ...] = eqx.field(static=True, default=())
+
+    def at(self, t: ArrayLike) -> "SDE":
+        """Return the equation with the coefficients of time t; itself where nothing is scheduled."""
+        if not self.schedules:
+            return self
+        functions, constants = dict(self.schedules), dict(self.beside_schedules)
+        drift, factor = (
+            coefficients_at(part, constants, functions, t) for part in (self.limit.drift, self.limit.factor)
+        )
+        return replace(self, drift_numbers=drift, factor_numbers=factor, schedules=())
 
     @property
     def noise_dim(self) -> int:
@@ -75,19 +91,21 @@ class SDE(eqx.Module):
 
     def drift(self, t: ArrayLike, state: State, args: Any) -> State:
         """Return b(z), variable → pytree."""
-        del t, args
+        del args
         parameters, values = self.limit.variables[0], {**self.constants, **state}
+        coefficients = self.at(t).drift_numbers
         return {
-            name: evaluate(self._drift(name), self.drift_numbers.get(name, ()), self.problem, values, parameters)
+            name: evaluate(self._drift(name), coefficients.get(name, ()), self.problem, values, parameters)
             for name in self.limit.variables
         }
 
     def noise_product(self, t: ArrayLike, state: State, args: Any, w: Float[ArrayLike, " noise_dim"]) -> State:
         """Return B(z) w, variable → pytree."""
-        del t, args
+        del args
         w, parameters, values = jnp.asarray(w), self.limit.variables[0], {**self.constants, **state}
+        coefficients = self.at(t).factor_numbers
         return {
-            name: evaluate(self._factor(name), self.factor_numbers.get(name, ()), self.problem, values, parameters, w)
+            name: evaluate(self._factor(name), coefficients.get(name, ()), self.problem, values, parameters, w)
             for name in self.limit.variables
         }
 
@@ -95,9 +113,10 @@ class SDE(eqx.Module):
         self, t: ArrayLike, state: State, args: Any, dt: ArrayLike, dw: Float[ArrayLike, " noise_dim"]
     ) -> State:
         """Return b dt + B dw; −∇L dt and S dW share one weighted backward pass."""
-        del t, args
+        del args
+        now = self.at(t)
         parts: dict[str, Fused] = {name: fuse(self._drift(name), self._factor(name)) for name in self.limit.variables}
-        return {name: part.increment(self, name, state, dt, jnp.asarray(dw)) for name, part in parts.items()}
+        return {name: part.increment(now, name, state, dt, jnp.asarray(dw)) for name, part in parts.items()}
 
     def terms(self, path: dfx.AbstractPath) -> dfx.MultiTerm:
         """Return plain diffrax terms for one replica: drift, and noise controlled by `path` of shape `(noise_dim,)`."""
@@ -156,7 +175,9 @@ def sde(limit: Limit | NoDiffusion, problem: AbstractProblem, **hyperparameters:
     Args:
         limit: from `modified_equation`.
         problem: loss and gradient noise, of unit scale; σ is part of the limit.
-        **hyperparameters: `learning_rate` and the others that the limit names, dimensionless numbers.
+        **hyperparameters: `learning_rate` and the others that the limit names, dimensionless numbers. Where the regime
+            schedules the learning rate, `schedule` is the function φ of time in η φ(t), 1 if left out; other scheduled
+            names take a function of time too.
 
     Returns:
         An `SDE`.
@@ -164,6 +185,7 @@ def sde(limit: Limit | NoDiffusion, problem: AbstractProblem, **hyperparameters:
     Raises:
         ValueError: no such diffusion exists, a hyperparameter is missing, unknown or out of range, or the limit needs
             moments of the noise that the problem does not know.
+        TypeError: a number stands where a function of time is needed, or the reverse.
 
     Example:
         >>> from sde_momentum import optimizers, problems
@@ -185,22 +207,27 @@ def sde(limit: Limit | NoDiffusion, problem: AbstractProblem, **hyperparameters:
         raise ValueError(
             f"this limit's covariance has no known factor, so it cannot be integrated: {limit.factor_gap}."
         )
+    owner = f"the limit of `{limit.rule.name}`"
+    schedules, hyperparameters = split_schedules(limit.regime, hyperparameters, owner)
     limit = without_vanishing(limit, problem)
     expressions = [*limit.drift.values(), *limit.factor.values(), *limit.initial_shift.values()]
     require_components(problem, needs(expressions))
     known = {name for name in limit.rule.hyperparameters if name not in limit.regime.scalings}
     # The constants of the regime, such as λ in 1 − β = λ η^α, are known though the limit may not depend on them.
     known |= names_in(limit.regime.noise_scale, limit.regime.clock, *limit.regime.scalings.values())
-    known -= set(limit.regime.scalings)
+    known -= {*limit.regime.scalings, *schedules}
     needed = set(limit.hyperparameters) | function_constants(limit)
-    wanted = ("learning_rate", *sorted((known | needed) - {"learning_rate"}))
+    wanted = ("learning_rate", *sorted((known | needed) - {"learning_rate", *schedules}))
     # A hyperparameter of the rule that the limit does not depend on may be given, so that twins take the same numbers.
     optional = known - needed
     given = {**dict.fromkeys(optional, 0.0), **hyperparameters}
-    values = checked(given, wanted, f"the limit of `{limit.rule.name}`")
+    values = checked(given, wanted, owner)
     if any("dimension" in names_in(*expression.free_symbols) for expression in expressions):
         values["dimension"] = problem_dimension(problem, limit.rule.name)
-    of = lambda expressions: {name: np.asarray(numbers(expression, values)) for name, expression in expressions.items()}
+    if schedules:
+        of = lambda expressions: coefficients_at(expressions, values, schedules, 0.0)
+    else:
+        of = lambda expressions: {name: np.asarray(numbers(e, values)) for name, e in expressions.items()}
     return SDE(
         problem=problem,
         drift_numbers=of(limit.drift),
@@ -214,4 +241,6 @@ def sde(limit: Limit | NoDiffusion, problem: AbstractProblem, **hyperparameters:
         constants={name: np.asarray(values[name]) for name in sorted(function_constants(limit))},
         step_time=np.asarray(number(limit.regime.clock, values)),
         limit=limit,
+        schedules=tuple(schedules.items()),
+        beside_schedules=tuple(values.items()) if schedules else (),
     )

@@ -128,6 +128,14 @@ class Algebra:
             coefficient = coefficient * self.coefficient(DIMENSION)
         return coefficient, left, right, slots
 
+    def in_time(self, left: Graph, coefficient: Coefficient) -> Iterable[tuple[Graph, Coefficient]]:
+        """What the time derivatives in `left` make of a coefficient at their right; nothing without schedules."""
+        if not self.field.rates:
+            return ((left, coefficient),)
+        from ._schedules import leibniz_in_time
+
+        return leibniz_in_time(self, left, coefficient)
+
     def compose(self, left: Graph, right: Graph) -> Combination:
         """(left ∘ right): the operator `left` acting on the function `right` f, by Leibniz' rule."""
         moved = shift(right, next_label(left))

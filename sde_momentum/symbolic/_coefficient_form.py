@@ -77,7 +77,10 @@ def _decomposed(expression: sp.Expr) -> tuple[int, Fraction, list[tuple[sp.Expr,
             base, sign = sp.expand(-base), sign * (-1) ** power.numerator
         leading = _leading_monomial(base) if base.is_Add else sp.S.One
         if leading != 1 and power.denominator == 1:
-            # 2 + ηω is written as 2 (1 + ηω/2): correction relative to what is corrected.
+            # 2 + ηω is written as 2 (1 + ηω/2): correction relative to what is corrected, unless fractions appear.
+            quotient = sp.expand(base / leading)
+            if not quotient.is_polynomial(*leading.free_symbols):
+                leading = leading.as_coeff_Mul()[0]
             base = sp.expand(base / leading)
             pending += sp.Mul.make_args(leading**exponent)
         powers.append((base, power))

@@ -35,6 +35,7 @@ class CoefficientField:
         self._expressions: list[sp.Expr] = []
         self._unit = (0,) * len(symbols)
         self._powers: dict[tuple[int, int], Polynomial] = {}
+        self.rates: dict[int, int] = {}  # symbol → its time derivative, by place
         self.zero = Coefficient(self, {}, 1, ())
         self.one = Coefficient(self, {self._unit: 1}, 1, ())
         self.from_sympy = lru_cache(maxsize=4096)(self._from_sympy)
@@ -87,6 +88,23 @@ class CoefficientField:
             self._powers[key] = base if exponent == 1 else _multiply(self.power(index, exponent - 1), base)
         return self._powers[key]
 
+    def factor(self, index: int) -> Polynomial:
+        """A registered factor."""
+        return self._factors[index]
+
+    def rate(self, polynomial: Polynomial) -> Polynomial:
+        """The time derivative of a polynomial."""
+        total: Polynomial = {}
+        for monomial, value in polynomial.items():
+            for place, rate in self.rates.items():
+                if monomial[place]:
+                    powers = list(monomial)
+                    powers[place] -= 1
+                    powers[rate] += 1
+                    key = tuple(powers)
+                    total[key] = total.get(key, 0) + value * monomial[place]
+        return {monomial: value for monomial, value in total.items() if value}
+
     def to_sympy(self, value: "Coefficient") -> sp.Expr:
         """Convert to a factored sympy expression."""
         terms = [c * sp.Mul(*(s**p for s, p in zip(self.symbols, m, strict=True))) for m, c in value.numerator.items()]
@@ -115,6 +133,20 @@ class Coefficient:
 
     def __bool__(self) -> bool:
         return bool(self.numerator)
+
+    def time_derivative(self) -> "Coefficient":
+        """The derivative by time, through the symbols that are schedules."""
+        field = self.field
+        if not field.rates:
+            return field.zero
+        total = Coefficient(field, field.rate(self.numerator), self.denominator, self.exponents).normalized()
+        for index, exponent in enumerate(self.exponents):
+            slope = field.rate(field.factor(index)) if exponent else {}
+            if slope:
+                raised = tuple(e + (place == index) for place, e in enumerate(self.exponents))
+                product = {m: -exponent * c for m, c in _multiply(self.numerator, slope).items()}
+                total = total + Coefficient(field, product, self.denominator, raised).normalized()
+        return total
 
     def _lifted(self, exponents: tuple[int, ...]) -> Polynomial:
         """The numerator over the larger exponents."""

@@ -87,7 +87,10 @@ def coordinate_equation(
     References:
         Li, Tai, E (2019), section 3: matching moments of one step.
     """
-    return equation_with(rule, regime or rule.default_regime(), order, dimension, describes, ())
+    regime = regime or rule.default_regime()
+    if regime.schedules:
+        raise ValueError(f"regime `{regime.name}`: the second route has no schedules; leave `schedules` out.")
+    return equation_with(rule, regime, order, dimension, describes, ())
 
 
 def equation_with(

@@ -55,6 +55,7 @@ def _read_common(data: dict[str, Any]) -> dict[str, Any]:
             cumulant_scales={_integer(order): decode(scale) for order, scale in regime["cumulant_scales"]},
             small_parameter=decode(regime["small_parameter"]),
             noise_law=_string(regime.get("noise_law", GENERAL)),
+            schedules=_names(regime.get("schedules", [])),
         ),
         "order": _integer(data["order"]),
         "describes": _string(data["describes"]),

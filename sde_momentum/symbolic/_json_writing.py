@@ -56,6 +56,7 @@ def _common_fields(statement: Limit | NoDiffusion) -> dict[str, Any]:
             "cumulant_scales": [[order, encode(scale)] for order, scale in regime.cumulant_scales.items()],
             "small_parameter": encode(sp.sympify(regime.small_parameter)),
             "noise_law": regime.noise_law,
+            "schedules": list(regime.schedules),
         },
         "order": statement.order,
         "describes": statement.describes,

@@ -14,6 +14,10 @@ def letters_of(name: str) -> tuple[str, str] | None:
     """The text and LaTeX letters of a hyperparameter, by the table or because it is named after a Greek letter."""
     if name in LETTERS:
         return LETTERS[name]
+    if name.endswith("'"):
+        base, primes = name.rstrip("'"), len(name) - len(name.rstrip("'"))
+        text, latex = letters_of(base) or (base, f"\\mathrm{{{base}}}")
+        return text + "\N{PRIME}" * primes, latex + "'" * primes
     match = re.fullmatch(r"([A-Za-z_]*?[A-Za-z])_?(\d*)", name)
     if match is None:
         return None

@@ -70,6 +70,7 @@ class Limit:
         expressions = [*self.drift.values(), *self.factor.values(), *self.initial_shift.values()]
         symbols = {str(s) for expression in expressions for s in expression.free_symbols}
         symbols |= {str(s) for s in self.regime.clock.free_symbols}
+        symbols = {name.rstrip("'") for name in symbols}  # a schedule brings its derivatives
         return ("learning_rate", *sorted(symbols - {"learning_rate", "dimension"}))
 
     def __str__(self) -> str:

@@ -19,6 +19,7 @@ from ._operator import Operator
 from ._reduction import Reduced, reduce_rule
 from ._regime import Regime, power_of_learning_rate
 from ._rule import UpdateRule
+from ._schedules import TIME, at_frozen_time, chains, mark_time
 from ._symbols import GRADIENT, LEARNING_RATE, variable
 from ._transcendental import GENERATORS
 
@@ -129,7 +130,9 @@ class _Derivation:
         self.below, self.clock = below, power_of_learning_rate(regime.clock, "clock")
         regime = rule.noise_of_step(regime)
         cutoff = below + regime.clock_exponent  # log P is the generator times the clock
-        self.reduced: Reduced = reduce_rule(rule, regime)
+        count = int(sp.ceiling(sp.Rational(cutoff) / sp.Rational(regime.clock_exponent))) if regime.schedules else 0
+        self.reduced: Reduced = reduce_rule(rule, regime, count)
+        derivatives = chains(regime, count + 1)
         state = {variable(v) for v in rule.state} | {GRADIENT, LEARNING_RATE}
         expressions = [*self.reduced.displacement.values(), *self.reduced.replacement.values()]
         expressions += [self.reduced.gradient_offset, self.reduced.slow_offset, regime.noise_scale, regime.clock]
@@ -137,11 +140,14 @@ class _Derivation:
         symbols = set().union(*(sp.sympify(e).free_symbols for e in expressions)) - state
         if regime.noise_law != GENERAL:
             symbols |= set(GENERATORS)
-        self.algebra = Algebra(rule.state, symbols)
+        symbols |= {symbol for chain in derivatives for symbol in chain}
+        times = {TIME: regime.clock} if regime.schedules else {}
+        self.algebra = Algebra((*rule.state, *times), symbols)
+        mark_time(self.algebra, derivatives)
         self.cutoff = cutoff
         self.step = OneStep(
             self.algebra,
-            self.reduced.displacement,
+            {**self.reduced.displacement, **times},
             self.reduced.replacement,
             self.reduced.gradient_offset,
             regime,
@@ -153,7 +159,8 @@ class _Derivation:
     def generator(self, describes: str) -> Operator:
         """The modified generator of the described variable."""
         constant, exponent = self.clock
-        return (self._logarithm(describes).shifted(-exponent) * (1 / constant)).truncated(self.below)
+        generator = (self._logarithm(describes).shifted(-exponent) * (1 / constant)).truncated(self.below)
+        return at_frozen_time(generator)
 
     def _logarithm(self, describes: str) -> Operator:
         """The logarithm of one step of the described variable."""

@@ -4,7 +4,7 @@ $P f(z) = \mathbb{E} f(Z(z, \xi))$. Slow variables move by a displacement of pos
 expanded in Taylor series; eliminated (fast) variables enter polynomially and are replaced by their next value, exactly.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from types import MappingProxyType
 from typing import NamedTuple
@@ -171,12 +171,23 @@ class OneStep:
     def apply(self, operator: Operator) -> Operator:
         """P A: the one-step average of the function A f, for every f."""
         total: dict[Fraction, Combination] = {}
-        for exponent, graph, coefficient in operator:
-            for step, combination in self.on_graph(graph, self.cutoff - exponent).items():
-                target = total.setdefault(exponent + step, {})
-                for found, factor in combination.items():
-                    accumulate(target, found, coefficient * factor)
+        for start, graph, constant in operator:
+            for delay, coefficient in self._later(constant, self.cutoff - start):
+                exponent = start + delay
+                for step, combination in self.on_graph(graph, self.cutoff - exponent).items():
+                    target = total.setdefault(exponent + step, {})
+                    for found, factor in combination.items():
+                        accumulate(target, found, coefficient * factor)
         return Operator(self.algebra, total, min(operator.cutoff, self.cutoff))
+
+    def _later(self, coefficient: Coefficient, cutoff: Fraction) -> Iterable[tuple[Fraction, Coefficient]]:
+        """The coefficient at the next step's time, as (exponent, coefficient)."""
+        if not self.algebra.field.rates:
+            return ((Fraction(0), coefficient),)
+        from ._schedules import step_later
+
+        constant, exponent = power_of_learning_rate(self.regime.clock, "clock")
+        return step_later(coefficient, (self.algebra.coefficient(constant), exponent), cutoff)
 
     def on_graph(self, graph: Graph, cutoff: Fraction) -> dict[Fraction, Combination]:
         """P acting on one graph, as exponent → combination, below `cutoff`."""

@@ -100,8 +100,9 @@ class Operator:
                 if exponent >= cutoff:
                     continue
                 target = total.setdefault(exponent, {})
-                for graph, coefficient in self.algebra.compose(left, right).items():
-                    accumulate(target, graph, coefficient * left_coefficient * right_coefficient)
+                for acting, acted in self.algebra.in_time(left, right_coefficient):
+                    for graph, coefficient in self.algebra.compose(acting, right).items():
+                        accumulate(target, graph, coefficient * left_coefficient * acted)
         return Operator(self.algebra, total, cutoff)
 
     def exp(self) -> "Operator":

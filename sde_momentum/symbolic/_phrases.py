@@ -11,6 +11,7 @@ from ._graph import FREE, Graph, canonical, labels, relabel
 from ._names import name_of
 from ._potential import gradient_of, split_gradient
 from ._style import Style
+from ._symbols import LEARNING_RATE
 from ._tensor_expression import TensorExpression
 
 
@@ -74,6 +75,8 @@ def _vector_pieces(style: Style, expression: TensorExpression, parameters: str) 
     if len(slope.terms) == 1:  # H∇L says more than ½∇|∇L|²
         return [_piece(style, graph, c) for graph, c in slope] + pieces
     leading = split.potential.terms[0][1]
+    if any(total.has(LEARNING_RATE) for total in leading.atoms(sp.Add)):  # a correction of its own: not taken out
+        leading = sp.S.NegativeOne
     inside = [_piece(style, graph, sp.factor(c / leading)) for graph, c in split.potential]
     compound = len(inside) > 1 or style.dot_sign in inside[0].phrase
     return [Piece(leading, style.gradient(total(style, inside), compound)), *pieces]

@@ -8,7 +8,8 @@ import sympy as sp
 from ._expansion import leading_power
 from ._regime import Regime
 from ._rule import UpdateRule
-from ._symbols import GRADIENT, LEARNING_RATE, hyperparameter, variable
+from ._schedules import later
+from ._symbols import GRADIENT, LEARNING_RATE, SCHEDULE, hyperparameter, variable
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,14 @@ class Reduced:
     raw_offset: sp.Expr
 
 
-def reduce_rule(rule: UpdateRule, regime: Regime) -> Reduced:
-    """Scale the hyperparameters and the state, find the fast variables, and change x to the slow variable."""
+def reduce_rule(rule: UpdateRule, regime: Regime, time_terms: int = 0) -> Reduced:
+    """Scale the hyperparameters and the state, find the fast variables, and change x to the slow variable.
+
+    Args:
+        rule: the optimizer.
+        regime: its scaling.
+        time_terms: powers of the time per step to keep where a scheduled coefficient is taken one step later.
+    """
     update, point = _scaled(rule, regime)
     x = variable(rule.state[0])
     fast = _fast_variables(rule, regime, update)
@@ -46,7 +53,11 @@ def reduce_rule(rule: UpdateRule, regime: Regime) -> Reduced:
     moved = {name: sp.expand(value.subs(substitution, simultaneous=True)) for name, value in update.items()}
     hats = {variable(name): scale[name] * variable(name) for name in fast}
     rescale = lambda expression: sp.expand(expression.subs(hats, simultaneous=True))
-    next_offset = offset.subs({variable(name): update[name] for name in fast}, simultaneous=True).subs(substitution)
+    next_offset = (
+        later(offset, regime, time_terms)
+        .subs({variable(name): update[name] for name in fast}, simultaneous=True)
+        .subs(substitution)
+    )
     displacement = {
         name: rescale(sp.expand(value - variable(name))) for name, value in moved.items() if name not in fast
     }
@@ -75,12 +86,26 @@ def _scaled(rule: UpdateRule, regime: Regime) -> tuple[dict[str, sp.Expr], sp.Ex
     if missing:
         raise ValueError(f"regime `{regime.name}` scales `{missing[0]}`, which is not a state variable {rule.state}.")
     values: dict[sp.Symbol, sp.Expr] = {hyperparameter(name): value for name, value in regime.scalings.items()}
+    if "learning_rate" in regime.schedules:
+        values[LEARNING_RATE] = LEARNING_RATE * SCHEDULE
+    _require_scheduled(rule, regime)
     values |= {variable(name): scale * variable(name) for name, scale in regime.state_scales.items()}
     update = {}
     for name, expression in rule.update.items():
         scaled = expression.subs(values, simultaneous=True) / regime.state_scales.get(name, sp.S.One)
         update[name] = sp.expand(scaled)
     return update, sp.expand(sp.sympify(rule.gradient_at).subs(values, simultaneous=True))
+
+
+def _require_scheduled(rule: UpdateRule, regime: Regime) -> None:
+    known = [name for name in rule.hyperparameters if name not in regime.scalings]
+    known += sorted(str(symbol) for value in regime.scalings.values() for symbol in value.free_symbols)
+    for name in regime.schedules:
+        if name not in known:
+            raise ValueError(
+                f"regime `{regime.name}` schedules `{name}`, which is none of the numbers {', '.join(known)} that "
+                f"`{rule.name}` has in it."
+            )
 
 
 def _fast_variables(rule: UpdateRule, regime: Regime, update: dict[str, sp.Expr]) -> tuple[str, ...]:

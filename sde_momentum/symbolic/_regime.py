@@ -1,7 +1,7 @@
 """Regimes: how noise, time and hyperparameters scale with the learning rate."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from types import MappingProxyType
 
@@ -29,6 +29,8 @@ class Regime:
             terms of size small_parameter^p and beyond.
         noise_law: `"general"` where cumulants are all that is known of ξ; `"independent Gaussian components"` (Σ
             diagonal) or `"isotropic Gaussian"` (Σ = s² I) for updates that are not polynomial in the gradient.
+        schedules: what is a function of the time t: `learning_rate`, which becomes η φ(t), or a hyperparameter or new
+            constant itself, as β(t). Limits have time-dependent coefficients, with derivatives φ′, β′ from order 2 on.
 
     Raises:
         ValueError: the noise scale or the clock is not a power of the learning rate times a constant, or the clock does
@@ -50,6 +52,7 @@ class Regime:
     cumulant_scales: Mapping[int, sp.Expr] = field(default_factory=dict)
     small_parameter: sp.Expr | None = None
     noise_law: str = GENERAL
+    schedules: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.small_parameter is None:
@@ -67,6 +70,14 @@ class Regime:
             raise ValueError(f"regime `{self.name}`: {self.small_parameter} does not vanish with learning_rate.")
         _ = self.noise_exponent
         check_noise_law(self.noise_law, self.name)
+        object.__setattr__(self, "schedules", tuple(self.schedules))
+        for name in ("noise_scale", "clock", "small_parameter"):
+            moving = [s for s in self.schedules if s in map(str, getattr(self, name).free_symbols - {LEARNING_RATE})]
+            if moving:
+                raise ValueError(
+                    f"regime `{self.name}`: {name} depends on the scheduled `{moving[0]}`; state it in constants, such "
+                    "as the schedule's value at the start."
+                )
         for order, scale in self.cumulant_scales.items():
             if power_of_learning_rate(scale, f"cumulant_scales[{order}]")[1] < 0:
                 raise ValueError(
@@ -75,7 +86,25 @@ class Regime:
                 )
 
     def __hash__(self) -> int:
-        return hash((self.name, self.noise_scale, self.clock, tuple(self.scalings.items())))
+        return hash((self.name, self.noise_scale, self.clock, tuple(self.scalings.items()), self.schedules))
+
+    def scheduled(self, *names: str) -> "Regime":
+        r"""Return the regime with some of its numbers as functions of the time t.
+
+        Args:
+            *names: `learning_rate` for $\eta\,\varphi(t)$, others for themselves as functions; the learning rate when
+                none is named.
+
+        Example:
+            >>> from sde_momentum.optimizers import sgd
+            >>> from sde_momentum.symbolic import modified_equation
+            >>> print(modified_equation(sgd(), Regime.small_noise().scheduled(), order=2).drift["x"])
+            -∇((φ - 1/2·φ′·η)·L + 1/4·η·φ²·|∇L|²)
+
+        References:
+            Li, Tai, E (2019), section 4, where the learning rate is η u_t.
+        """
+        return replace(self, schedules=names or ("learning_rate",))
 
     @classmethod
     def small_noise(cls) -> "Regime":

@@ -41,9 +41,21 @@ def assumptions(style: Style, regime: Regime) -> list[str]:
         *law,
         *scalings,
         *states,
+        *_schedules(style, regime),
         *(small if regime.small_parameter != regime.clock else []),
         *cumulants,
     ]
+
+
+def _schedules(style: Style, regime: Regime) -> list[str]:
+    """The learning rate ηφ(t), β = β(t)."""
+    found = []
+    for name in regime.schedules:
+        symbol = style.symbol("schedule" if name == "learning_rate" else name)
+        varying = f"{symbol} = {symbol}{style.parenthesized('t')}"
+        scaled = style.scaled(style.symbol(name), symbol)
+        found.append(style.prose("learning rate ") + f"{scaled}, {varying}" if name == "learning_rate" else varying)
+    return found
 
 
 def reading(style: Style, limit: Limit) -> list[str]:

@@ -6,6 +6,7 @@ LEARNING_RATE = sp.Symbol("learning_rate", positive=True)
 MOMENTUM = sp.Symbol("momentum", nonnegative=True)
 RELAXATION_RATE = sp.Symbol("relaxation_rate", positive=True)
 GRADIENT = sp.Symbol("g", real=True)
+SCHEDULE = sp.Symbol("schedule", positive=True)
 
 LETTERS = {
     "learning_rate": ("η", r"\eta"),
@@ -18,14 +19,22 @@ LETTERS = {
     "decay_rate": ("b", "b"),
     "eps": ("ε", r"\varepsilon"),
     "look_ahead": ("c", "c"),
+    "schedule": ("φ", r"\varphi"),
     "amplification": ("ℓ", r"\ell"),
 }
 
 
 def hyperparameter(name: str) -> sp.Symbol:
     """Return the symbol of a hyperparameter; the same name always gives the same symbol."""
-    known = {str(symbol): symbol for symbol in (LEARNING_RATE, MOMENTUM, RELAXATION_RATE)}
+    known = {str(symbol): symbol for symbol in (LEARNING_RATE, MOMENTUM, RELAXATION_RATE, SCHEDULE)}
+    if name.endswith("'"):  # the time derivative of a schedule, which has either sign
+        return sp.Symbol(name, real=True)
     return known.get(name, sp.Symbol(name, positive=True))
+
+
+def rate_of(symbol: sp.Symbol) -> sp.Symbol:
+    """Return the symbol of the time derivative of a scheduled hyperparameter, β′ of β."""
+    return hyperparameter(f"{symbol}'")
 
 
 def variable(name: str) -> sp.Symbol:

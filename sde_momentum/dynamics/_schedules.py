@@ -1,0 +1,80 @@
+"""Hyperparameters as functions of time: schedules on the way from a regime to numbers."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import sympy as sp
+
+from sde_momentum.dynamics._expressions import compiled
+from sde_momentum.symbolic import Regime, TensorExpression
+
+Schedule = Callable[[Any], Any]
+
+
+def schedule_names(regime: Regime) -> dict[str, str]:
+    """What a schedule is called by users → what it multiplies or replaces: `schedule` → `learning_rate`."""
+    return {"schedule" if name == "learning_rate" else name: name for name in regime.schedules}
+
+
+def split_schedules(regime: Regime, given: Mapping[str, Any], owner: str) -> tuple[dict[str, Schedule], dict[str, Any]]:
+    """Separate the functions of time from the numbers.
+
+    Raises:
+        TypeError: what the regime schedules is no function of t, or a function is given for what it does not schedule.
+    """
+    names = schedule_names(regime)
+    for name, value in given.items():
+        if callable(value) and name not in names:
+            scheduled = ", ".join(names) or "nothing"
+            raise TypeError(
+                f"`{name}` must be a number: the regime `{regime.name}` schedules {scheduled}; derive the limit under "
+                f"`regime.scheduled(...)` for a function of time."
+            )
+    functions = {}
+    for name in names:
+        value = given.get(name, None if name != "schedule" else _constant)
+        if not callable(value):
+            raise TypeError(f"{owner} needs `{name}` as a function of the time t, got {value!r}.")
+        functions[name] = value
+    return functions, {name: value for name, value in given.items() if name not in names}
+
+
+def _constant(t: Any) -> Any:
+    return jnp.ones_like(jnp.asarray(t, float))
+
+
+def symbol_value(functions: Mapping[str, Schedule], name: str, t: Any) -> Any:
+    """The value at time t of a scheduled symbol, derivatives by the number of primes."""
+    base = name.rstrip("'")
+    function = lambda s: jnp.asarray(functions[base](s), jnp.result_type(float))
+    for _ in range(len(name) - len(base)):
+        function = jax.grad(function)
+    return function(jnp.asarray(t, jnp.result_type(float)))
+
+
+def value_at(expression: sp.Expr, constants: Mapping[str, float], functions: Mapping[str, Schedule], t: Any) -> Any:
+    """An expression in hyperparameters at time t; a number where it holds no schedule."""
+    fixed = sp.sympify(expression).subs({s: constants[str(s)] for s in expression.free_symbols if str(s) in constants})
+    symbols = tuple(sorted(fixed.free_symbols, key=str))
+    if not symbols:
+        return float(fixed)
+    return compiled(fixed, symbols)(*(symbol_value(functions, str(symbol), t) for symbol in symbols))
+
+
+def coefficients_at(
+    expressions: Mapping[str, TensorExpression],
+    constants: Mapping[str, float],
+    functions: Mapping[str, Schedule],
+    t: Any,
+) -> dict[str, Any]:
+    """Variable → coefficients of its terms at time t."""
+    return {
+        name: np.asarray([float(c) for c in values])
+        if all(isinstance(c, float) for c in values)
+        else jnp.stack([jnp.asarray(c, jnp.result_type(float)) for c in values])
+        for name, expression in expressions.items()
+        for values in [[value_at(sp.sympify(c), constants, functions, t) for _, c in expression.terms]]
+    }
