@@ -16,8 +16,13 @@ from sde_momentum.compare._equivalence import compare_to_bound as compare_to_bou
 from sde_momentum.compare._equivalence import equivalence as equivalence
 from sde_momentum.compare._exact_identities import IdentityResidual as IdentityResidual
 from sde_momentum.compare._exact_identities import fluctuation_dissipation as fluctuation_dissipation
+from sde_momentum.compare._levels import CoupledLevels as CoupledLevels
 from sde_momentum.compare._linearize import affine_chain as affine_chain
 from sde_momentum.compare._linearize import affine_sde as affine_sde
+from sde_momentum.compare._momentum_index import MomentumIndexStudy as MomentumIndexStudy
+from sde_momentum.compare._momentum_index import momentum_index_study as momentum_index_study
+from sde_momentum.compare._momentum_pair import ScheduledChain as ScheduledChain
+from sde_momentum.compare._momentum_schedule import averaged_learning_rates as averaged_learning_rates
 from sde_momentum.compare._observables import default_observables as default_observables
 from sde_momentum.compare._observables import trace_of_hessian as trace_of_hessian
 from sde_momentum.compare._order_fit import OrderFit as OrderFit
@@ -52,7 +57,12 @@ __all__ = [
     "trace_of_hessian",
     "telescope",
     "Telescope",
+    "momentum_index_study",
+    "MomentumIndexStudy",
+    "averaged_learning_rates",
+    "ScheduledChain",
     "CoupledLimit",
+    "CoupledLevels",
     "PairedChains",
     "affine_chain",
     "affine_sde",

@@ -18,7 +18,7 @@ from sde_momentum.ensembles import simulate
 from sde_momentum.solvers import Seed, SmallNoise
 from sde_momentum.solvers._seed import seed_words
 
-_PILOT = 512
+PILOT = 512
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def coupled_errors(question: Question, rates: Sequence[float], sampling: Samplin
     if sampling.target_snr is not None:
         plan = _planned(question, rates, processes, functions, sampling)
     paths = [sampling.num_paths or 65_536] * len(rates) if plan is None else list(plan.paths)
-    block = None if plan is None else _PILOT
+    block = None if plan is None else PILOT
     columns = []
     for process, rate, number in zip(processes, rates, paths, strict=True):
         result = run(process, question, functions, number, sampling.seed, sampling.progress, block)
@@ -146,11 +146,11 @@ def _planned(question, rates, processes, functions, sampling: Sampling) -> Sampl
     """Sample sizes from a pilot on paths of its own, so that its luck does not decide how long the study runs."""
     began = time.perf_counter()
     seed, count = other_seed(sampling.seed, 1), len(question.observables)
-    run(processes[0], question, functions, _PILOT, seed, progress=False, block_size=_PILOT)  # compiles
+    run(processes[0], question, functions, PILOT, seed, progress=False, block_size=PILOT)  # compiles
     pilots, seconds = [], []
     for process, rate in zip(processes, rates, strict=True):
         start = time.perf_counter()
-        pilots.append(_split(run(process, question, functions, _PILOT, seed, False, _PILOT), rate, count))
+        pilots.append(_split(run(process, question, functions, PILOT, seed, False, PILOT), rate, count))
         seconds.append(time.perf_counter() - start)
     errors, deviations = (np.stack([pilot[part][:, -1] for pilot in pilots]) for part in (0, 1))
     # What is the same on every path needs no more of them.
@@ -163,11 +163,11 @@ def _planned(question, rates, processes, functions, sampling: Sampling) -> Sampl
         rates,
         errors[:, scattered],
         deviations[:, scattered],
-        _PILOT,
+        PILOT,
         seconds,
         target_snr=sampling.target_snr,
         budget_seconds=max(sampling.budget - (time.perf_counter() - began), 0.1 * sampling.budget),
-        minimum_paths=_PILOT,
+        minimum_paths=PILOT,
     )
     show(plan, sampling.progress)
     return plan

@@ -10,6 +10,7 @@ from sde_momentum.compare._measured import Measured, NotApplicable, Route
 from sde_momentum.compare._observables import Observable
 from sde_momentum.compare._route_coupled import Sampling, coupled_errors
 from sde_momentum.compare._route_exact import exact_errors
+from sde_momentum.compare._route_multilevel import multilevel_errors
 from sde_momentum.compare._route_transition import transition_errors
 from sde_momentum.compare._study import WeakError, make_study
 from sde_momentum.compare._weak_question import Question, checked_rates
@@ -119,6 +120,7 @@ def _measure(question: Question, rates: np.ndarray, sampling: Sampling, method: 
         "exact": lambda: exact_errors(question, rates),
         "transition": lambda: transition_errors(question, rates, largest=1 if method == "auto" else 2),
         "coupled": lambda: coupled_errors(question, rates, sampling),
+        "multilevel": lambda: multilevel_errors(question, rates, sampling),
     }
     if method != "auto":
         return routes[method]()
