@@ -79,9 +79,9 @@ def _remarks(settings: Settings) -> tuple[str, ...]:
     return (
         f"L = (|x|² − 1)²/8 in two dimensions, noise s·(±1, ±1) with s = {_STRENGTH:g}, start at angle 0, τ = "
         f"{_END:g}, {settings.samples(_REPLICAS)} replicas; Φ(x) = x/|x|. Values at η = "
-        f"{', '.join(f'{rate:g}' for rate in _RATES)} are extrapolated to η = 0 by a straight line. Curvature and log "
-        "det of the Hessian are the same everywhere on the circle: nothing pulls along it, and E cos θ falls by "
-        "diffusion alone.",
+        f"{', '.join(f'{rate:g}' for rate in _RATES)} are extrapolated to η = 0 by a straight line. Curvature "
+        f"and log det of the Hessian are the same everywhere on the circle: nothing pulls along it, and E cos "
+        f"θ falls by diffusion alone.",
         "Intervals are ± 5 standard errors.",
     )
 
@@ -94,8 +94,8 @@ def figure(dataset: xr.Dataset):
 CLAIM = Claim(
     name="circle",
     title="Isotropic noise on a circle: the Itô term",
-    statement="Under isotropic noise SGD and SGDM perform, over O(1/η²) steps, the same Brownian motion along a circle "
-    "of minimizers: the mean position decays as e^(−s²τ/2), by the Itô term of the slow equation.",
+    statement="Under isotropic noise SGD and SGDM perform, over O(1/η²) steps, the same Brownian motion along "
+    "a circle of minimizers: the mean position decays as e^(−s²τ/2), by the Itô term of the slow equation.",
     source="Katzenberger (1991), Theorem 6.3; Li, Wang, Arora (2022), Theorem 4.6; Wang et al. (2024), Theorem 4.5",
     experiment=experiment,
     figure=figure,

@@ -6,8 +6,7 @@ from typing import Any
 
 import xarray as xr
 
-from sde_momentum.compare import Outcome
-from sde_momentum.compare._verdict import SAME_ORDER
+from sde_momentum.compare import SAME_ORDER, Outcome
 
 
 @dataclass(frozen=True)

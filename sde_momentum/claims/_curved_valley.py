@@ -115,9 +115,9 @@ def _remarks(settings: Settings, start: float) -> tuple[str, ...]:
     return (
         "L = ½u² with u + iv = z + e^(iz), z = x₁ + i x₂: the valley u = 0 bends, Φ keeps the conjugate v, and the "
         f"curvature across is h = |1 + i e^(iz)|². Noise ±s across the valley, s = {_STRENGTH:g}; start at "
-        f"v = {start:.4g}, τ = {_END:g}, {settings.samples(_REPLICAS)} replicas. In units of s²/2 the potential of the "
-        "motion along the valley is ½ log h. Values at three learning rates are extrapolated to η = 0 by a polynomial; "
-        f"the margin is {_MARGIN_PART:.0%} of the way. Intervals are ± 5 standard errors.",
+        f"v = {start:.4g}, τ = {_END:g}, {settings.samples(_REPLICAS)} replicas. In units of s²/2 the "
+        f"potential of the motion along the valley is ½ log h. Values at three learning rates are extrapolated "
+        f"to η = 0 by a polynomial; the margin is {_MARGIN_PART:.0%} of the way. Intervals are ± 5 standard errors.",
     )
 
 

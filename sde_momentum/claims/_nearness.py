@@ -27,8 +27,9 @@ def near(label: str, estimate: Estimate, target: float, margin: float) -> Measur
 def bounded(label: str, estimate: Estimate, *, below: float | None = None, above: float | None = None) -> Measurement:
     """A number below, above or between bounds, with its whole interval of ±5 standard errors."""
     comparison = compare_to_bound(*estimate, below=below, above=above, confidence=FIVE_SIGMA)
-    parts = [f"above {above:.4g}"] * (above is not None) + [f"below {below:.4g}"] * (below is not None)
-    return measured(label, comparison, " and ".join(parts))
+    bounds = {"above": above, "below": below}
+    expected = " and ".join(f"{word} {bound:.4g}" for word, bound in bounds.items() if bound is not None)
+    return measured(label, comparison, expected)
 
 
 def at_zero(rates: Sequence[float], values: Sequence[float], errors: Sequence[float]) -> Estimate:

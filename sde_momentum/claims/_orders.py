@@ -37,9 +37,9 @@ def experiment(settings: Settings) -> Evidence:
         dataset,
         equations=tuple(limit._repr_latex_() for limit in limits),
         remarks=(
-            f"SGD: double well with state-dependent noise, x₀ = 0.5, t = 0.96, {settings.samples(_PATHS[1])} paths at "
-            f"order 1 and {settings.samples(_PATHS[2])} at order 2, on which optimizer and equation share one Brownian "
-            "motion. SGDM: two-dimensional quadratic, closed moments, "
+            f"SGD: double well with state-dependent noise, x₀ = 0.5, t = 0.96, {settings.samples(_PATHS[1])} "
+            f"paths at order 1 and {settings.samples(_PATHS[2])} at order 2, on which optimizer and equation "
+            f"share one Brownian motion. SGDM: two-dimensional quadratic, closed moments, "
             f"β = {_MOMENTUM}, t = 4. The solver's own bias was measured on the same paths and widens the intervals.",
         ),
     )

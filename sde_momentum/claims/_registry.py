@@ -9,10 +9,18 @@ _MODULES = {
     "orders": "_orders",
     "closeness": "_closeness",
     "update-noise": "_update_noise",
+    "svag": "_svag",
     "slow-motion": "_slow_motion",
     "curved-valley": "_curved_valley",
     "circle": "_circle",
+    "sparse-recovery": "_sparse_recovery",
+    "matrix-factorization": "_matrix_factorization",
+    "hitting-time": "_hitting_time",
+    "adam-regularizer": "_adam_regularizer",
+    "hyperbola": "_hyperbola",
+    "narrow-valley": "_narrow_valley",
     "tuned": "_tuned",
+    "momentum-limits": "_momentum_limits",
 }
 
 

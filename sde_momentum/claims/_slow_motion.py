@@ -47,8 +47,8 @@ def experiment(settings: Settings) -> Evidence:
         f"Loss ½(Σ z_i u_i² − 1)² with z = (1, 2, 3) and label noise δ = {_DELTA}, where the slow flow is known in "
         "closed form; the slow equation was integrated from the general formula, which agrees with the closed form "
         f"to {_agreement(problem):.0e}. β = {_MOMENTUM}, {settings.samples(_REPLICAS['SGD'])} replicas of SGD and "
-        f"{settings.samples(_REPLICAS['SGDM'])} of SGDM, projected by Φ before comparing. Label noise has no component "
-        "along the manifold, so the slow equation is a flow: it descends the trace of the Hessian.",
+        f"{settings.samples(_REPLICAS['SGDM'])} of SGDM, projected by Φ before comparing. Label noise has no "
+        f"component along the manifold, so the slow equation is a flow: it descends the trace of the Hessian.",
     )
     return Evidence(tuple(measurements), dataset, equations=(_EQUATION,), remarks=remarks)
 
@@ -178,8 +178,8 @@ def figure(dataset: xr.Dataset) -> Any:
 CLAIM = Claim(
     name="slow-motion",
     title="The same implicit regularizer over long times",
-    statement="Over O(1/η²) steps SGD and SGDM follow the same slow equation on the manifold of minimizers; with label "
-    "noise both descend the trace of the Hessian, and their distance from the flow falls like η.",
+    statement="Over O(1/η²) steps SGD and SGDM follow the same slow equation on the manifold of minimizers; "
+    "with label noise both descend the trace of the Hessian, and their distance from the flow falls like η.",
     source="Wang et al. (2024), Theorem 4.5; Li, Wang, Arora (2022), Theorem 4.6",
     experiment=experiment,
     figure=figure,

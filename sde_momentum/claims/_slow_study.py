@@ -1,5 +1,6 @@
 """Optimizers over O(1/η²) steps at several learning rates, on the clock τ = kη²."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,9 +9,9 @@ import numpy as np
 import xarray as xr
 
 from sde_momentum.claims._claim import Measurement, Settings
+from sde_momentum.claims._many_runs import trajectories
 from sde_momentum.claims._nearness import at_zero, near
 from sde_momentum.dynamics import chain
-from sde_momentum.ensembles import simulate
 from sde_momentum.optimizers import sgd, sgdm
 from sde_momentum.problems import AbstractProblem
 from sde_momentum.symbolic import LEARNING_RATE, Regime
@@ -41,6 +42,11 @@ class SlowStudy:
     momentum: float
     replicas: int
 
+    def watch(self, process: Any, state: Any) -> Any:
+        """Return the observable of a state."""
+        del process
+        return self.observable(state["x"])
+
     @property
     def times(self) -> np.ndarray:
         """Slow times at which moments are taken."""
@@ -58,32 +64,28 @@ class SlowStudy:
 
 def sample_chains(chains: Mapping[str, Sequence[Any]], study: SlowStudy, settings: Settings) -> xr.Dataset:
     """Moments of the study's observable for any chains on the slow clock, one for each learning rate."""
+    seeds = itertools.count(settings.seed, 2**32)
+    found = np.array([[_moments(one, study, settings, next(seeds) % 2**64) for one in row] for row in chains.values()])
     dims = ("optimizer", "learning_rate", "time")
-    results, number = {"mean": [], "standard_error": []}, 0
-    for row in chains.values():
-        found = []
-        for process in row:
-            found.append(_one(process, study, settings, number))
-            number += 1
-        for name, list_of in results.items():
-            list_of.append([one[name].values[:, 0] for one in found])
     return xr.Dataset(
-        {name: (dims, np.asarray(values)) for name, values in results.items()},
+        {"mean": (dims, found[:, :, 0]), "standard_error": (dims, found[:, :, 1])},
         {"optimizer": list(chains), "learning_rate": list(study.rates), "time": study.times},
     )
 
 
-def _one(process: Any, study: SlowStudy, settings: Settings, number: int) -> xr.Dataset:
-    return simulate(
-        process,
-        study.problem.initial(),
-        t1=study.end,
-        num_paths=settings.samples(study.replicas),
-        seed=(settings.seed + (number << 32)) % 2**64,
+def _moments(process: Any, study: SlowStudy, settings: Settings, seed: int) -> np.ndarray:
+    """Means and standard errors at the study's times."""
+    steps = round(study.end / float(process.step_time))
+    values = trajectories(
+        [process],
+        [study.problem.initial()],
+        study.watch,
+        steps=steps,
         saves=study.saves,
-        observables={"value": lambda state: study.observable(state["x"])},
-        progress=settings.progress,
-    )
+        paths=settings.samples(study.replicas, 2),
+        seed=seed,
+    )[0]
+    return np.stack([values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(values))])
 
 
 def limits(dataset: xr.Dataset, target: float, margin: float, label: str) -> list[Measurement]:

@@ -146,8 +146,8 @@ def _procedure(cases: Sequence[Setting], hidden: int) -> str:
 CLAIM = Claim(
     name="tuned",
     title="Tuned momentum gains nothing where learning rates are small",
-    statement="Where the best learning rate is small (small batches), tuned SGD and tuned SGDM reach the same training "
-    "loss and test accuracy; with the full batch SGDM is ahead.",
+    statement="Where the best learning rate is small (small batches), tuned SGD and tuned SGDM reach the same "
+    "training loss and test accuracy; with the full batch SGDM is ahead.",
     source="Wang, Malladi, Wang, Lyu, Li (2024), Section 5",
     experiment=experiment,
     figure=figure,

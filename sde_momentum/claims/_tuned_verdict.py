@@ -118,8 +118,8 @@ def _on_interpolation(dataset: xr.Dataset) -> str:
     sides = {Outcome.SUPPORTED: "SGDM is ahead", Outcome.NOT_SUPPORTED: "SGD is ahead"}
     sgd, sgdm = (f"{_rate(dataset, INTERPOLATING, optimizer):.3g} ({optimizer})" for optimizer in _OPTIMIZERS)
     return (
-        "Without the penalty the network can fit every example, the gradient noise then dies out, and larger rates are "
-        f"best at batch 16: {sgd} and {sgdm}. There the log training loss of SGDM minus that of SGD is "
+        "Without the penalty the network can fit every example, the gradient noise then dies out, and larger "
+        f"rates are best at batch 16: {sgd} and {sgdm}. There the log training loss of SGDM minus that of SGD is "
         f"{found.value:.3g} [{found.interval[0]:.3g}, {found.interval[1]:.3g}]: "
         f"{sides.get(found.outcome, 'the pairs do not decide')}. The claim does not speak of this case."
     )

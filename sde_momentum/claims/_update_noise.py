@@ -147,9 +147,10 @@ def _remarks(replicas: tuple[int, int]) -> tuple[str, ...]:
         f"Logistic regression: breast-cancer data, minibatches of {_BATCH} of 569, η = {_LOGISTIC_RATE}, "
         f"{_LOGISTIC_STEPS[-1]} steps, {replicas[1]} replicas. Both optimizers see the same noise; variances are "
         "summed over all parameters; intervals are ± 5 standard errors.",
-        "On the logistic regression the gradient noise fades along the path, and the laws of the linear loss hold only "
-        f"up to O(η/(1 − β)): the margins, {_UPDATE_MARGIN:.0%} for the update and {_PATH_MARGIN_LOGISTIC:.0%} for the "
-        "path, allow for that. They and the batch size were set after pilot runs.",
+        "On the logistic regression the gradient noise fades along the path, and the laws of the linear loss "
+        f"hold only up to O(η/(1 − β)): the margins, {_UPDATE_MARGIN:.0%} for the update and "
+        f"{_PATH_MARGIN_LOGISTIC:.0%} for the path, allow for that. They and the batch size were set after "
+        f"pilot runs.",
         "During the first few 1/(1 − β) steps the path of SGDM lags behind, and its variance is smaller.",
     )
 
