@@ -11,12 +11,34 @@ from jaxtyping import Array, PyTree
 from sde_momentum.dynamics._expressions import compiled, componentwise
 from sde_momentum.dynamics._node_values import along, covariance_product, inner, loss_node
 from sde_momentum.problems import AbstractProblem
+from sde_momentum.symbolic import squared_norm
 
 Vector = PyTree[Array]
 
 
 # What functions of fields are functions of, besides state variables and hyperparameters.
 FIELD_ARGUMENTS = frozenset({"loss_slope", "noise_variance", "squared_gradient", "noise_deviation", "dimension"})
+
+
+def with_norms(
+    update: Mapping[str, sp.Expr], values: Mapping[str, Any]
+) -> tuple[dict[str, sp.Expr], dict[str, Array]]:
+    """Evaluate the squared norms in an update, which are not of one component.
+
+    Args:
+        update: variable → expression.
+        values: name → pytree or number.
+
+    Returns:
+        The expressions with a symbol for each norm, and the values of these symbols.
+    """
+    found = sorted(set().union(*(e.atoms(squared_norm) for e in update.values())), key=str)
+    names = {norm: sp.Symbol(f"squared_norm_{j}", positive=True) for j, norm in enumerate(found)}
+    norms = {}
+    for norm, symbol in names.items():
+        vector = componentwise(norm.args[0], values)
+        norms[symbol.name] = inner(vector, vector)
+    return {name: expression.xreplace(names) for name, expression in update.items()}, norms
 
 
 def component_values(

@@ -8,6 +8,7 @@ import numpy as np
 from sde_momentum.dynamics._optax_compare import Facts
 from sde_momentum.dynamics._optax_numbers import exact_number
 from sde_momentum.dynamics._optax_primitives import INLINED, Unreadable, Value, apply_primitive
+from sde_momentum.dynamics._optax_sums import total
 
 
 def read_jaxpr(
@@ -48,6 +49,8 @@ def _equation(equation: Any, arguments: list[Value], shape: tuple[int, ...], fac
         return [earlier or Unreadable(name, "its operands have no single component")] * len(equation.outvars)
     if len(equation.outvars) != 1:
         return [Unreadable(name, "it has no reading for one component")] * len(equation.outvars)
+    if name == "reduce_sum":
+        return [total(arguments[0], equation.invars[0].aval, equation.outvars[0].aval, shape)]
     return [apply_primitive(name, arguments, equation.params, equation.outvars[0].aval, facts)]
 
 

@@ -7,9 +7,7 @@ from ._coordinates_difference import difference as difference
 from ._field_functions import function_expression as function_expression
 from ._field_functions import scalar_expression as scalar_expression
 from ._fields import elementwise_expression as elementwise_expression
-from ._gradient_functions import GRADIENT_SQUARE as GRADIENT_SQUARE
 from ._gradient_functions import squared_norm as squared_norm
-from ._gradient_functions import with_squares as with_squares
 from ._graph import Graph as Graph
 from ._graph import Label as Label
 from ._graph import Node as Node
@@ -71,11 +69,9 @@ __all__ = [
     "slow_equation",
     "spectral_noise",
     "elementwise_expression",
-    "GRADIENT_SQUARE",
     "function_expression",
     "scalar_expression",
     "squared_norm",
-    "with_squares",
     "graph_labels",
     "coordinate_equation",
     "difference",

@@ -84,7 +84,9 @@ def _multiplied_out(expression: sp.Expr) -> Iterator[tuple[sp.Expr, sp.Expr]]:
             yield coefficient, function
             continue
         rest = sp.Mul(*(factor for factor in sp.Mul.make_args(function) if factor not in sums))
-        expanded = sp.expand(sp.Mul(*sums), power_exp=False, power_base=False, log=False)
+        held = {function: sp.Dummy() for function in sp.Mul(*sums).atoms(sp.Function)}
+        expanded = sp.expand(sp.Mul(*sums).xreplace(held), power_base=False)
+        expanded = expanded.xreplace({symbol: function for function, symbol in held.items()})
         for more, inner in _multiplied_out(sp.Add(*(rest * part for part in sp.Add.make_args(expanded)))):
             yield coefficient * more, inner
 
@@ -123,6 +125,12 @@ def factors_by_argument(function: sp.Expr, arguments: tuple[sp.Symbol, ...]) -> 
     return powers, rest
 
 
+@lru_cache(maxsize=8192)
+def differentiated(function: sp.Expr, symbol: sp.Symbol) -> list[tuple[sp.Expr, sp.Expr]]:
+    """The derivative of a function as `function_terms`; a derivation asks for the same one many times."""
+    return function_terms(sp.diff(function, symbol)) if function.has(symbol) else []
+
+
 class Componentwise:
     """φ(∂_iL, Σ_ii, v_i, …), one node with one index.
 
@@ -144,9 +152,7 @@ class Componentwise:
         return pieces
 
     def _through(self, symbol: sp.Symbol, own: Label, inner: tuple[Node, ...], identify) -> list[Piece]:
-        if not self.expression.has(symbol):
-            return []
-        terms = function_terms(sp.diff(self.expression, symbol))
+        terms = differentiated(self.expression, symbol)
         return [Piece(c, (*componentwise_nodes(f, own), *inner), identify) for c, f in terms]
 
 
@@ -165,8 +171,7 @@ class ScalarFunction:
         return [
             Piece(times * c, (*scalar_nodes(f), *inner))
             for symbol, times, inner in through
-            if self.expression.has(symbol)
-            for c, f in function_terms(sp.diff(self.expression, symbol))
+            for c, f in differentiated(self.expression, symbol)
         ]
 
 

@@ -25,7 +25,7 @@ def function_phrase(style: Style, function: sp.Expr) -> str | None:
         return None
     name = style.greek(*_NAMES.get(function.func, (function.func.__name__,) * 2))
     arguments = function.args
-    if isinstance(function, sp.erf | sp.exp):
+    if function.func.__name__ in ("erf", "exp"):
         arguments = [argument.replace(_is_variance, _halved) for argument in arguments]
     return style.applied(name, ", ".join(expression(style, argument) for argument in arguments))
 
@@ -53,6 +53,11 @@ def field_symbol(style: Style, name: str, index: str) -> str | None:
     if name == GRADIENT_NORM.name:
         return style.norm(style.gradient(style.loss))
     return {"noise_deviation": "s"}.get(name)
+
+
+def inert(function: sp.Expr) -> sp.Expr:
+    """The same with error functions that sympy does not turn round, erf(−u) = −erf(u), when letters change."""
+    return function.replace(sp.erf, sp.Function("erf"))
 
 
 def with_written_roots(style: Style, function: sp.Expr) -> sp.Expr:

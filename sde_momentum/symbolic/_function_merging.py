@@ -6,6 +6,7 @@ function of scalars.
 """
 
 from collections import Counter
+from functools import lru_cache
 
 import sympy as sp
 
@@ -39,12 +40,19 @@ def merged(nodes: Graph) -> Graph:
 
 def _merged_at(nodes: Graph, label: Label) -> Graph:
     factors = [factor_at(node, label) for node in nodes]
-    product = sp.Mul(*(factor for factor in factors if factor is not None))
     rest = tuple(node for node, factor in zip(nodes, factors, strict=True) if factor is None)
+    powers, function = _product(tuple(factor for factor in factors if factor is not None))
+    plain = [_plain(symbol, label) for symbol, power in powers for _ in range(power)]
+    return (*rest, *plain, *componentwise_nodes(function, label))
+
+
+@lru_cache(maxsize=8192)
+def _product(factors: tuple[sp.Expr, ...]) -> tuple[list[tuple[sp.Symbol, int]], sp.Expr]:
+    """Whole powers of the arguments, and the function that is left."""
+    product = sp.Mul(*factors)
     states = tuple(s for s in product.free_symbols if s == variable(s.name) and s != LOSS_SLOPE)
     powers, function = factors_by_argument(product, (LOSS_SLOPE, NOISE_VARIANCE, *states))
-    plain = [_plain(symbol, label) for symbol in sorted(powers, key=str) for _ in range(powers[symbol])]
-    return (*rest, *plain, *componentwise_nodes(function, label))
+    return sorted(powers.items(), key=lambda item: str(item[0])), function
 
 
 def factor_at(node: Node, label: Label) -> sp.Expr | None:

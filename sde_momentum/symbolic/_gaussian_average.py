@@ -120,7 +120,7 @@ def _jump(argument: sp.Expr, g: sp.Symbol) -> sp.Expr:
     slope = argument.coeff(g, 1)
     if argument.has(sp.sign, sp.Abs, _Jump) or sp.expand(argument - slope * g).has(g):
         raise NoAverage(f"sign({argument})")
-    return _sign_in_range(slope) * _Jump(sp.cancel((slope * g - argument) / slope))
+    return _sign_in_range(slope) * _Jump(sp.expand(slope * g - argument) / slope)
 
 
 def _sign_in_range(slope: sp.Expr) -> int:

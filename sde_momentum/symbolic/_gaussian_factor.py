@@ -9,10 +9,18 @@ applied to $S/s$.
 import sympy as sp
 
 from ._factor import Covariance, NoFactor
-from ._field_functions import NOISE_DEVIATION, NOISE_VARIANCE, SQUARED_GRADIENT, componentwise_nodes, scalar_nodes
+from ._field_functions import (
+    NOISE_DEVIATION,
+    NOISE_VARIANCE,
+    SQUARED_GRADIENT,
+    ComponentwiseName,
+    ScalarName,
+    componentwise_nodes,
+    scalar_nodes,
+)
 from ._function_merging import factor_at
-from ._graph import FREE, Graph, Node, labels
-from ._noise_law import INDEPENDENT, ISOTROPIC
+from ._graph import FREE, Graph, Node
+from ._noise_law import GENERAL, ISOTROPIC
 from ._tensor_expression import TensorExpression
 
 _DELTA = Node("delta", (tuple(sorted(FREE)),))
@@ -30,10 +38,18 @@ def gaussian_factor(covariance: Covariance, law: str) -> dict[str, TensorExpress
     if len(noisy) != 1:
         raise NoFactor(f"the noises of {' and '.join(sorted(noisy))} are different functions of one gradient noise")
     (name,) = noisy
-    root = {INDEPENDENT: _of_components, ISOTROPIC: _isotropic}.get(law)
-    if root is None:
+    if law == GENERAL:
         raise NoFactor("its leading part is not a multiple of Σ")
+    # Isotropic noise has independent components too: an update without norms is averaged over them.
+    scalars = any(isinstance(node.field, ScalarName) for graph, _ in covariance[name, name] for node in graph)
+    coupled = any(_DELTA not in graph for graph, _ in covariance[name, name])
+    root = _isotropic if law == ISOTROPIC and (scalars or coupled or not _has_functions(covariance)) else _of_components
     return {name: TensorExpression.collect(root(covariance[name, name]))}
+
+
+def _has_functions(covariance: Covariance) -> bool:
+    nodes = (node for block in covariance.values() for graph, _ in block for node in graph)
+    return any(isinstance(node.field, ComponentwiseName) for node in nodes)
 
 
 def _of_components(block: TensorExpression) -> list[tuple[Graph, sp.Expr]]:
@@ -50,8 +66,8 @@ def _of_components(block: TensorExpression) -> list[tuple[Graph, sp.Expr]]:
 def _isotropic(block: TensorExpression) -> list[tuple[Graph, sp.Expr]]:
     across, along = sp.S.Zero, sp.S.Zero
     for graph, coefficient in block:
-        rest = tuple(node for node in graph if not isinstance(node.field, str) or labels((node,)))
-        value = coefficient * sp.Mul(*(node.field.expression for node in graph if node not in rest))
+        rest = tuple(node for node in graph if not isinstance(node.field, ScalarName))
+        value = coefficient * sp.Mul(*(node.field.expression for node in graph if isinstance(node.field, ScalarName)))
         if rest == (_DELTA,):
             across += value
         elif sorted(rest) == sorted(_SLOPES):

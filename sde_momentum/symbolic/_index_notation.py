@@ -4,7 +4,7 @@ import sympy as sp
 
 from ._coefficient_form import expression
 from ._field_functions import DEVIATION, NOISE_VARIANCE, SQUARED_GRADIENT, function_expression, scalar_expression
-from ._function_form import GRADIENT_NORM, with_written_roots
+from ._function_form import GRADIENT_NORM, inert, with_written_roots
 from ._graph import Graph, Label, Node, labels
 from ._style import Style
 from ._symbols import variable
@@ -62,7 +62,8 @@ def elementwise(style: Style, function: sp.Expr, index: str = "", alone: bool = 
     """
     states = {symbol for symbol in function.free_symbols if symbol in (variable(symbol.name), NOISE_VARIANCE)}
     signs = {symbol: {"positive": True} if symbol == NOISE_VARIANCE else {"real": True} for symbol in states}
-    component = function.xreplace({symbol: sp.Symbol(f"{symbol.name}@{index}", **signs[symbol]) for symbol in states})
+    named = {symbol: sp.Symbol(f"{symbol.name}@{index}", **signs[symbol]) for symbol in states}
+    component = inert(function).xreplace(named)
     written = expression(style, with_written_roots(style, component))
     bare = alone or component.is_Function or (component.is_Pow and component.exp.is_positive)
     return written if bare else style.parenthesized(written)
