@@ -11,12 +11,12 @@ from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from sde_momentum.dynamics._combined_draws import CombinedDraws
 from sde_momentum.dynamics._expressions import componentwise
+from sde_momentum.dynamics._field_values import with_norms
 from sde_momentum.dynamics._hyperparameters import checked, names_in, number, regime_values
-from sde_momentum.dynamics._node_values import inner
 from sde_momentum.dynamics._schedules import Schedule, split_schedules, value_at
 from sde_momentum.dynamics._start import full_start
 from sde_momentum.problems import AbstractProblem
-from sde_momentum.symbolic import GRADIENT_SQUARE, Regime, UpdateRule, hyperparameter, with_squares
+from sde_momentum.symbolic import Regime, UpdateRule, hyperparameter
 
 State = dict[str, PyTree[Array]]
 
@@ -99,10 +99,8 @@ class Chain(eqx.Module):
     def update(self, state: State, gradient: PyTree[Array]) -> State:
         """Return the next state, given the stochastic gradient at `gradient_point(state)`."""
         values = {**self.hyperparameters, **state, "g": gradient}
-        update = {name: with_squares(expression) for name, expression in self.rule.update.items()}
-        if any(expression.has(GRADIENT_SQUARE) for expression in update.values()):
-            values[GRADIENT_SQUARE.name] = inner(gradient, gradient)
-        new = {name: componentwise(expression, values) for name, expression in update.items()}
+        update, norms = with_norms(self.rule.update, values)
+        new = {name: componentwise(expression, {**values, **norms}) for name, expression in update.items()}
         return {n: jax.tree.map(lambda a, b: jnp.asarray(a, jnp.asarray(b).dtype), new[n], state[n]) for n in new}
 
     def loss(self, state: State) -> Float[Array, ""]:

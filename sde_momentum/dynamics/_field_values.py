@@ -20,9 +20,7 @@ Vector = PyTree[Array]
 FIELD_ARGUMENTS = frozenset({"loss_slope", "noise_variance", "squared_gradient", "noise_deviation", "dimension"})
 
 
-def with_norms(
-    update: Mapping[str, sp.Expr], values: Mapping[str, Any]
-) -> tuple[dict[str, sp.Expr], dict[str, Array]]:
+def with_norms(update: Mapping[str, sp.Expr], values: Mapping[str, Any]) -> tuple[dict[str, sp.Expr], dict[str, Array]]:
     """Evaluate the squared norms in an update, which are not of one component.
 
     Args:
