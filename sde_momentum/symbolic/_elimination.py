@@ -103,7 +103,7 @@ class Elimination:
             else:
                 # g = (g − (W − PW)) + (W − PW) and Π(W − PW) = (I − E)ΠW.
                 rest = self._divided(top, degree, exponent)
-                pending = (pending - (rest - self.step.apply(rest))).truncated(cutoff)
+                pending = (pending - (rest - self.step.apply(rest, cutoff))).truncated(cutoff)
                 result = result + (small @ self.project(rest, cutoff - small.lowest)).truncated(cutoff)
         return result
 

@@ -1,7 +1,7 @@
 """The derivation: from an update rule and a regime to the equation it follows, or to the obstruction."""
 
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import sympy as sp
 
@@ -170,12 +170,14 @@ class _Derivation:
         if describes == "slow":
             return slow
         # E f(x_k) = U V (V⁻¹ E V)^k f, where V = Π T and T f(y, m) = f(x).
-        change = self._observed()
+        change = self._observed
         return solve_left(change, (slow @ change).truncated(self.cutoff))
 
+    @cached_property
     def _observed(self) -> Operator:
+        """V, below the order: log E, with which it is multiplied, starts at the time per step."""
         assert self.elimination is not None
-        return self.elimination.project(self._displaced_identity())
+        return self.elimination.project(self._displaced_identity(), self.below)
 
     def _displaced_identity(self) -> Operator:
         """F ↦ f(y + offset(m)), that is f(x) as a function of the slow variable and the fast ones."""
@@ -194,5 +196,5 @@ class _Derivation:
         elimination = self.elimination
         lift = elimination.lift
         if describes != "slow":
-            lift = (lift @ self._observed()).truncated(self.cutoff)
+            lift = (lift @ self._observed).truncated(self.cutoff)
         return lift.select(lambda graph: not any(elimination.degree(graph))).truncated(self.below)

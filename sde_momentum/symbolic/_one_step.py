@@ -168,17 +168,18 @@ class OneStep:
 
     # --- the operator ------------------------------------------------------------------------------------------------
 
-    def apply(self, operator: Operator) -> Operator:
-        """P A: the one-step average of the function A f, for every f."""
+    def apply(self, operator: Operator, cutoff: Fraction | None = None) -> Operator:
+        """P A: the one-step average of the function A f, for every f, below `cutoff`."""
+        cutoff = self.cutoff if cutoff is None else min(cutoff, self.cutoff)
         total: dict[Fraction, Combination] = {}
         for start, graph, constant in operator:
-            for delay, coefficient in self._later(constant, self.cutoff - start):
+            for delay, coefficient in self._later(constant, cutoff - start):
                 exponent = start + delay
-                for step, combination in self.on_graph(graph, self.cutoff - exponent).items():
+                for step, combination in self.on_graph(graph, cutoff - exponent).items():
                     target = total.setdefault(exponent + step, {})
                     for found, factor in combination.items():
                         accumulate(target, found, coefficient * factor)
-        return Operator(self.algebra, total, min(operator.cutoff, self.cutoff))
+        return Operator(self.algebra, total, min(operator.cutoff, cutoff))
 
     def _later(self, coefficient: Coefficient, cutoff: Fraction) -> Iterable[tuple[Fraction, Coefficient]]:
         """The coefficient at the next step's time, as (exponent, coefficient)."""
