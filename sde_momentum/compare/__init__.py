@@ -4,6 +4,8 @@ from sde_momentum.compare._affine import Moments as Moments
 from sde_momentum.compare._affine_chain import AffineChain as AffineChain
 from sde_momentum.compare._affine_chain import schedule_moments as schedule_moments
 from sde_momentum.compare._affine_sde import AffineSDE as AffineSDE
+from sde_momentum.compare._compare_laws import LawComparison as LawComparison
+from sde_momentum.compare._compare_laws import compare_laws as compare_laws
 from sde_momentum.compare._distances import sliced_wasserstein as sliced_wasserstein
 from sde_momentum.compare._distances import wasserstein_1d as wasserstein_1d
 from sde_momentum.compare._distances_two_sample import TwoSampleTest as TwoSampleTest
@@ -32,8 +34,13 @@ from sde_momentum.compare._paired import PairedChains as PairedChains
 from sde_momentum.compare._plan import SamplePlan as SamplePlan
 from sde_momentum.compare._plan import plan_samples as plan_samples
 from sde_momentum.compare._remainder import RemainderPrior as RemainderPrior
+from sde_momentum.compare._sample_law import sample_law as sample_law
 from sde_momentum.compare._slow_study import SlowWeakError as SlowWeakError
 from sde_momentum.compare._slow_weak_error import slow_weak_error as slow_weak_error
+from sde_momentum.compare._stationarity import conserved_combination as conserved_combination
+from sde_momentum.compare._stationarity import stationary_residual as stationary_residual
+from sde_momentum.compare._strong_error import StrongError as StrongError
+from sde_momentum.compare._strong_error import strong_error as strong_error
 from sde_momentum.compare._study import WeakError as WeakError
 from sde_momentum.compare._telescope import Telescope as Telescope
 from sde_momentum.compare._telescope import telescope as telescope
@@ -55,6 +62,8 @@ __all__ = [
     "SlowWeakError",
     "default_observables",
     "trace_of_hessian",
+    "strong_error",
+    "StrongError",
     "telescope",
     "Telescope",
     "momentum_index_study",
@@ -88,12 +97,17 @@ __all__ = [
     "sde_expectation",
     "Expectation",
     "NoiseLaw",
+    "compare_laws",
+    "LawComparison",
+    "sample_law",
     "wasserstein_1d",
     "sliced_wasserstein",
     "energy_distance",
     "mmd",
     "kolmogorov_smirnov",
     "TwoSampleTest",
+    "stationary_residual",
+    "conserved_combination",
     "fluctuation_dissipation",
     "IdentityResidual",
 ]
