@@ -22,7 +22,8 @@ def stationary_residual(process: Chain | SDE) -> Callable[[PyTree[Array]], Array
     $$E\bigl[2\,y\cdot\nabla L(p) - c\,(|\nabla L(p)|^2 + \sigma^2\operatorname{tr}\Sigma(p))\bigr] = 0,$$
 
     with p the point where the rule takes its gradient. For an equation dX = b dt + B dW it is
-    $E[2\,x\cdot b + |B|_F^2] = 0$. Give it to `simulate` among the observables: a mean beyond its standard error says that the run is not stationary
+    $E[2\,x\cdot b + |B|_F^2] = 0$. Give it to `simulate` among the observables: a mean beyond its standard error
+    says that the run is not stationary
     yet, or that its update is wrong. The trace costs all columns of the noise factor.
 
     Args:
