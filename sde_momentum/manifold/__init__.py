@@ -3,6 +3,7 @@
 from ._adam_sde import AdamSlowSDE as AdamSlowSDE
 from ._adam_sde import adam_slow_sde as adam_slow_sde
 from ._derivatives import contract_third_derivative as contract_third_derivative
+from ._flow_projection import flow_projection as flow_projection
 from ._fluctuations import normal_covariance as normal_covariance
 from ._kernel_drift import KernelDrift as KernelDrift
 from ._kernel_drift import kernel_slow_drift as kernel_slow_drift
@@ -46,6 +47,7 @@ __all__ = [
     "SlowSDE",
     "adam_slow_sde",
     "contract_third_derivative",
+    "flow_projection",
     "hutchinson_trace",
     "inspect_point",
     "kernel_retract",

@@ -83,8 +83,10 @@ def kernel_space(model: Model, params: PyTree[Array], inputs: PyTree[Array], *, 
         (2, [4.0, 4.0])
     """
     flat, unravel = ravel_pytree(params)
-    jacobian = jax.lax.map(lambda row: jax.jacrev(row_outputs(model, unravel, row))(flat), inputs, batch_size=batch)
-    jacobian = jacobian.reshape(-1, flat.size)
+    chunks, rows = _in_chunks(inputs, batch)
+    of_row = lambda row: jax.jacrev(row_outputs(model, unravel, row))(flat)
+    jacobian = jax.lax.map(jax.vmap(of_row), chunks)
+    jacobian = jacobian.reshape(-1, *jacobian.shape[2:])[:rows].reshape(-1, flat.size)
     values, vectors = jnp.linalg.eigh(jacobian @ jacobian.T)
     floor = jnp.maximum(values.size * jnp.finfo(values.dtype).eps * values[-1], jnp.finfo(values.dtype).tiny)
     used = values > floor
@@ -113,8 +115,9 @@ def weighted_curvature(
         [2.0, 2.0]
     """
     flat, unravel = ravel_pytree(params)
-    rows = jax.tree.leaves(inputs)[0].shape[0]
-    directions = vectors.reshape(rows, -1, flat.size)
+    chunks, rows = _in_chunks(inputs, batch)
+    # A repeated row gets no direction, and so adds nothing.
+    directions = _in_chunks(vectors.reshape(rows, -1, flat.size), batch, filled=False)[0]
 
     def along(z: Array, row: PyTree[Array], v: Float[Array, "k d"]) -> Array:
         slopes = jax.vmap(lambda u: jax.jvp(row_outputs(model, unravel, row), (z,), (u,))[1])(v)
@@ -124,8 +127,22 @@ def weighted_curvature(
         summed = lambda z: jnp.sum(jax.vmap(along, in_axes=(None, 0, 0))(z, *part))
         return total + jax.grad(summed)(flat), None
 
-    whole = rows // batch * batch
-    split = lambda leaf: leaf[:whole].reshape(-1, batch, *leaf.shape[1:])
-    rest = lambda leaf: leaf[whole:]
-    total = jax.lax.scan(chunk, jnp.zeros_like(flat), jax.tree.map(split, (inputs, directions)))[0]
-    return total if whole == rows else chunk(total, jax.tree.map(rest, (inputs, directions)))[0]
+    return jax.lax.scan(chunk, jnp.zeros_like(flat), (chunks, directions))[0]
+
+
+def _in_chunks(rows: PyTree[Array], batch: int, *, filled: bool = True) -> tuple[PyTree[Array], int]:
+    """Rows as (chunks, batch, …), the last chunk filled up by its last row or by zeros, and their number.
+
+    Equal chunks are one program; a remainder of its own would be compiled a second time.
+    """
+    count = jax.tree.leaves(rows)[0].shape[0]
+    size = min(batch, count)
+    missing = -count % size
+
+    def split(leaf: Array) -> Array:
+        leaf = jnp.asarray(leaf)
+        padding = jnp.repeat(leaf[-1:], missing, axis=0)
+        whole = jnp.concatenate([leaf, padding if filled else jnp.zeros_like(padding)])
+        return whole.reshape(-1, size, *leaf.shape[1:])
+
+    return jax.tree.map(split, rows), count

@@ -90,8 +90,10 @@ def slow_drift(
     across = jnp.where(normal[None, :] & tangent[:, None], 2 * spread, 0.0)
     within = jnp.where(normal[None, :] & normal[:, None], spread, 0.0)
     along = jnp.where(tangent[None, :] & tangent[:, None], noise, 0.0)
-    d3 = lambda partner: third_derivative_columns(loss, x, basis, basis @ partner)
-    cross, rest = d3(across), d3(within + along)
+    # One map over both halves, so that the third derivative is compiled once.
+    partners = basis @ jnp.concatenate([across, within + along], axis=1)
+    columns = third_derivative_columns(loss, x, jnp.concatenate([basis, basis], axis=1), partners)
+    cross, rest = jnp.split(columns, 2, axis=1)
     add = lambda columns, mask: jnp.sum(jnp.where(mask, columns, 0.0), axis=1)
     return SlowDrift(
         curvature=-0.5 * space.pseudo_inverse(add(rest, tangent)),

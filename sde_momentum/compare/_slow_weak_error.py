@@ -1,0 +1,214 @@
+"""Optimizers over η⁻² steps against the slow equation on the manifold of minimizers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jax.flatten_util import ravel_pytree
+from jaxtyping import PyTree
+
+from sde_momentum.compare._observables import Observable, trace_of_hessian
+from sde_momentum.compare._order_fit import fit_order
+from sde_momentum.compare._slow_process import FollowedOptimizer, against_slow
+from sde_momentum.compare._slow_setting import SlowSetting, has_tangent_noise, normal_spectrum, slow_flow, values_at
+from sde_momentum.compare._slow_study import SlowWeakError
+from sde_momentum.ensembles import simulate
+from sde_momentum.manifold import SlowSDE
+from sde_momentum.solvers import Seed
+from sde_momentum.symbolic import UpdateRule
+
+
+def slow_weak_error(
+    rules: UpdateRule | Sequence[UpdateRule],
+    problem: Any,
+    x0: PyTree[Any],
+    *,
+    t1: float,
+    learning_rates: Sequence[float],
+    observables: Mapping[str, Observable] | None = None,
+    num_paths: int = 4096,
+    saves: int = 4,
+    limit: SlowSDE | None = None,
+    seed: Seed = 0,
+    momentum_index: float = 0,
+    slow_steps: int | None = None,
+    codimension: int | None = None,
+    confidence: float = 0.95,
+    progress: bool = True,
+    **hyperparameters: float,
+) -> SlowWeakError:
+    r"""Measure E f(Φ(x_k)) − E f(Y_τ) at τ = kη² for several learning rates and rules, and fit its order.
+
+    The iterates run in ensembles for t1/η² steps; the combination of their state that moves slowly is projected by Φ.
+    Where the noise has no component along Γ, as label noise, the slow equation is a flow and is solved to rounding.
+    Elsewhere both sides share their noise, dW = −η Σ ξ_k with Gaussian ξ of the problem's covariance, so that the error
+    is seen through noise of its own size; the bias of the slow solver is removed by extrapolation and what is left
+    is measured.
+
+    Args:
+        rules: the optimizer, or several; linear in state and gradient.
+        problem: loss and noise; its own `limit_map` is used for Φ when it has one.
+        x0: start, one replica; on Γ, or near it: what happens on the way to Γ counts as error.
+        t1: slow time, a whole number of steps for every learning rate.
+        learning_rates: effective ones, at least four, strictly decreasing; γ/(1 − μ) for heavy ball.
+        observables: name → function of the parameters on Γ; tr H by default.
+        num_paths: replicas for every rule and learning rate.
+        saves: number of equidistant times that are kept.
+        limit: the slow equation to compare with; that of each rule when omitted.
+        seed: integer in [0, 2⁶⁴) or a JAX key.
+        momentum_index: α in 1 − β = λη^α, for the rules with momentum; λ is then the keyword `relaxation_rate`.
+        slow_steps: m; the slow equation takes 4m, 2m and m steps where it is sampled. A multiple of `saves`, twice it
+            when omitted.
+        codimension: number of normal directions, when known; saves work.
+        confidence: of the intervals of the orders.
+        progress: show a bar while sampling.
+        **hyperparameters: numbers for the rules, such as `momentum`; each rule takes those it has.
+
+    Returns:
+        A `SlowWeakError`.
+
+    Raises:
+        ValueError: a rule has no slow equation, the noise is not defined on Γ, t1 is not on the grid of some learning
+            rate, or there are fewer than four learning rates.
+        RuntimeError: x0 does not lead to a manifold of minimizers; the message says why.
+
+    Example:
+        >>> from sde_momentum import optimizers, problems
+        >>> problem = problems.label_noise_parabola([1.0, 2.0], delta=0.5)
+        >>> study = slow_weak_error(
+        ...     optimizers.sgd(), problem, problem.initial(), t1=0.1, learning_rates=(0.05, 0.04, 0.025, 0.02),
+        ...     num_paths=256, saves=1, codimension=1, progress=False)
+        >>> list(study.dataset["observable"].values)
+        ['tr H']
+
+    References:
+        Li, Wang, Arora (2022), theorem 4.6; Wang et al. (2024), theorem 4.5.
+    """
+    rules = (rules,) if isinstance(rules, UpdateRule) else tuple(rules)
+    rates = _checked_rates(learning_rates)
+    functions = {"tr H": trace_of_hessian(problem)} if observables is None else dict(observables)
+    x0 = jax.tree.map(jnp.asarray, x0)
+    values_at(functions, x0)  # refuses what is not one finite number
+    slow_steps = 2 * saves if slow_steps is None else slow_steps
+    if slow_steps < saves or slow_steps % saves:
+        raise ValueError(f"`slow_steps` must be a multiple of `saves`, got {slow_steps} and {saves}.")
+    times = np.arange(1, saves + 1) * t1 / saves
+    ensembles = {"t1": float(t1), "num_paths": num_paths, "seed": seed, "saves": saves, "progress": progress}
+    parts, methods = [], []
+    first = SlowSetting(rules[0], problem, momentum_index, hyperparameters, codimension)
+    near, flows = first.start(x0), {}
+    for rule in rules:
+        setting = replace(first, rule=rule)
+        part, method = _one_rule(setting, limit, x0, near, flows, rates, functions, times, ensembles, slow_steps)
+        parts.append(part)
+        methods.append(method)
+    dataset = xr.concat(parts, xr.DataArray([rule.name for rule in rules], dims="rule", name="rule"))
+    dataset["start"] = dataset["start"].isel(rule=0, drop=True)
+    dataset.attrs.update(method=f"{num_paths} replicas a learning rate; {methods[0]}", t1=float(t1))
+    return SlowWeakError(dataset, _orders(dataset, rates, confidence))
+
+
+def _one_rule(setting: SlowSetting, limit, x0, near, flows, rates, functions, times, ensembles, slow_steps):
+    start, point = near
+    slow, count = limit or setting.slow(), int(point.space.codimension)
+    sampled = has_tangent_noise(slow, start)
+    if sampled:
+        setting = replace(setting, problem=setting.problem.gaussian())
+        slow = limit or setting.slow()
+    flow = None
+    if not sampled:  # rules with one relaxation rate follow one flow
+        flow = flows.setdefault(slow.relaxation_rate, None) or slow_flow(slow, start, times, functions)
+        flows[slow.relaxation_rate] = flow
+    # One set of functions for all learning rates: the runner compiles once.
+    measured = _measured(setting, count, functions, sampled)
+    tables = []
+    for rate in rates:
+        process = setting.process(rate)
+        steps = _steps(ensembles["t1"], float(process.step_time), rate)
+        if sampled:
+            process = FollowedOptimizer(process, slow, jnp.asarray(steps, jnp.int32), slow_steps, start)
+        result = simulate(process, x0, observables=measured, covariance=False, **ensembles)
+        tables.append(_table(result, count, len(functions), flow))
+    data = {key: np.stack([table[key] for table in tables]) for key in tables[0]}
+    dims = {"distance": ("learning_rate", "time"), "spectrum": ("learning_rate", "time", "direction")}
+    part = xr.Dataset(
+        {key: (dims.get(key, ("learning_rate", "observable", "time")), values) for key, values in data.items()},
+        coords={"learning_rate": rates, "observable": list(functions), "time": times},
+    )
+    part["start"] = ("observable", values_at(functions, start))
+    part.attrs["stiffest"] = float(point.space.eigenvalues[-1])
+    method = (
+        "one noise, extrapolated Euler steps on Γ"
+        if sampled
+        else "the slow equation is a flow, solved by Runge–Kutta steps"
+    )
+    return part, method
+
+
+def _measured(setting: SlowSetting, count: int, functions, sampled: bool):
+    """Distance to Γ, normal spectrum and observables as one vector: they share a projection, and one program."""
+    project, name, spectrum = setting.projection, setting.rule.state[0], normal_spectrum(setting.problem, count)
+
+    def measure(state):
+        foot = project(state["y"])
+        distance = jnp.linalg.norm(ravel_pytree(state["chain"][name])[0] - ravel_pytree(foot)[0])
+        values = [function(foot) for function in functions.values()]
+        if sampled:
+            values = [against_slow(f, value, state) for f, value in zip(functions.values(), values, strict=True)]
+        return jnp.concatenate([distance[None], spectrum(foot), *(jnp.atleast_1d(value) for value in values)])
+
+    return {"measured": measure}
+
+
+def _table(result: xr.Dataset, count: int, observables: int, flow) -> dict[str, np.ndarray]:
+    """Columns of the ensemble, as (observable, time)."""
+    mean, error = result["mean"].values, result["standard_error"].values
+    path = {"distance": mean[:, 0], "spectrum": mean[:, 1 : 1 + count]}
+    values = mean[:, 1 + count :].reshape(len(mean), observables, -1).transpose(2, 1, 0)
+    errors = error[:, 1 + count :].reshape(len(mean), observables, -1).transpose(2, 1, 0)
+    if flow is not None:
+        slow, bias = (part.T for part in flow)
+        found = {"error": values[0] - slow, "standard_error": errors[0], "solver_bias": bias}
+        return path | found | {"discrete": values[0], "discrete_standard_error": errors[0], "slow": slow}
+    found = {"error": values[0], "standard_error": errors[0], "solver_bias": values[1]}
+    return path | found | {"discrete": values[2], "discrete_standard_error": errors[2], "slow": values[3]}
+
+
+def _orders(dataset: xr.Dataset, rates: np.ndarray, confidence: float):
+    orders = {}
+    for rule in dataset["rule"].values:
+        for name in dataset["observable"].values:
+            last = dataset.sel(rule=rule, observable=name).isel(time=-1)
+            bias = last["solver_bias"].values
+            orders[str(rule), str(name)] = fit_order(
+                rates,
+                last["error"].values,
+                last["standard_error"].values,
+                solver_bias=bias if np.any(bias) else None,
+                learning_rate_unit=1 / dataset.attrs["stiffest"],
+                confidence=confidence,
+                claimed_order=1,
+            )
+    return orders
+
+
+def _checked_rates(learning_rates: Sequence[float]) -> np.ndarray:
+    rates = np.asarray(learning_rates, dtype=float)
+    if rates.ndim != 1 or len(rates) < 4 or not (np.all(rates > 0) and np.all(np.diff(rates) < 0)):
+        raise ValueError(
+            f"`learning_rates` must be at least four positive, strictly decreasing numbers, got {learning_rates!r}."
+        )
+    return rates
+
+
+def _steps(t1: float, step_time: float, rate: float) -> int:
+    count = t1 / step_time
+    if round(count) < 1 or abs(count - round(count)) > 1e-6 * count:
+        raise ValueError(
+            f"t1 = {t1} is {count:.6g} steps of η² at η = {rate}; choose η = √(t1/n) with a whole number n."
+        )
+    return round(count)
