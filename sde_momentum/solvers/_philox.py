@@ -2,6 +2,7 @@
 
 from typing import TypeAlias
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -12,21 +13,18 @@ Words4: TypeAlias = tuple[Array, Array, Array, Array]
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
-_LOW_HALF = np.uint32(0xFFFF)
-
-
-def _high_product_by_halves(a: Array, b: Array) -> Array:
-    """High word of a 32 × 32 bit product from 16-bit halves, for a JAX without `lax.mulhi`."""
-    a_low, a_high, b_low, b_high = a & _LOW_HALF, a >> 16, b & _LOW_HALF, b >> 16
-    cross = a_high * b_low + ((a_low * b_low) >> 16)
-    carry = (cross & _LOW_HALF) + a_low * b_high
-    return a_high * b_high + (cross >> 16) + (carry >> 16)
 
 
 def high_product(a: Array, b: Array) -> Array:
-    """High word of the 64-bit product of two 32-bit words (multiply-high)."""
-    a, b = jnp.broadcast_arrays(a, b)
-    return lax.mulhi(a, b) if hasattr(lax, "mulhi") else _high_product_by_halves(a, b)
+    """High word of the 64-bit product of two 32-bit words (multiply-high).
+
+    The product is written out in 64-bit words, which XLA knows whether or not JAX is in its 64-bit mode, and which the
+    compiler turns into one instruction. `lax.mulhi` does not survive a program on several devices (JAX 0.10).
+    """
+    with jax.enable_x64(True):
+        wide = lax.mul(*(lax.convert_element_type(x, np.uint64) for x in jnp.broadcast_arrays(a, b)))
+        high = lax.shift_right_logical(wide, lax.full_like(wide, 32))
+        return lax.convert_element_type(high, np.uint32)
 
 
 def philox4x32(key: Words2, counter: Words4) -> Words4:
