@@ -20,7 +20,7 @@ def switching(init, update):
 
 
 REFUSED = {
-    "reduce_sum": lambda learning_rate: optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(learning_rate)),
+    "lt": lambda learning_rate: optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(learning_rate)),
     "random_split": lambda learning_rate: optax.noisy_sgd(learning_rate, key=0),
     "cond": lambda learning_rate: optax.MultiSteps(optax.sgd(learning_rate), 2).gradient_transformation(),
     "cumsum": stateless(lambda h, g, x: -h * jnp.cumsum(g)),
