@@ -72,7 +72,7 @@ def simulate(
         drop_diverged: Leave paths whose state is not finite out of the moments. Otherwise they make them non-finite.
         block_size: Paths of one block. Part of the configuration: it fixes the order of summation. Bounds the memory.
         replica_block: Replicas computed at a time inside a step, about 8 for networks; `None` computes a block at once.
-        chunk_size: Paths between two checkpoints, rounded up to whole blocks.
+        chunk_size: Paths between two checkpoints, rounded down to whole blocks, at least one.
         devices: Devices used by each process; all local ones by default.
         progress: Show the estimated cost and a bar, on standard error.
         checkpoint: Folder for checkpoints. A run with the same configuration resumes there; another one is refused.

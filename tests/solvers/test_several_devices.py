@@ -21,7 +21,8 @@ def solve(size, solver, index):
     kick = lambda dw: dw if size is None else dw[0] * dw[1]
     term = FusedTerm(lambda t, y, args, dt, dw: -y * dt + kick(dw), path)
     step = getattr(solver, "substeps", 1) / 16
-    return dfx.diffeqsolve(term, solver, 0.0, 1.0, step, 0.0 * index, adjoint=dfx.DirectAdjoint(), max_steps=None).ys[-1]
+    rest = {"adjoint": dfx.DirectAdjoint(), "max_steps": None}
+    return dfx.diffeqsolve(term, solver, 0.0, 1.0, step, 0.0 * index, **rest).ys[-1]
 
 for work in (
     lambda index: solve(None, MacroEuler(4), index),
