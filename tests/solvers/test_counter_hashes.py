@@ -1,4 +1,3 @@
-import jax
 import jax.extend.random as jer
 import jax.numpy as jnp
 import jax.random as jr
