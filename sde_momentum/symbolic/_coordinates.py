@@ -9,6 +9,7 @@ import sympy as sp
 from ._coordinates_generator import generator_and_start
 from ._coordinates_operator import CoordinateOperator, logarithm, truncated
 from ._coordinates_polynomial import NOWHERE, JetPolynomial
+from ._coordinates_settling import settled
 from ._jets import Coordinate, JetRing
 from ._regime import Regime
 from ._rule import UpdateRule
@@ -100,7 +101,12 @@ def equation_with(
     if order < 1 or dimension < 1:
         raise ValueError(f"`order` and `dimension` must be positive integers, got {order} and {dimension}.")
     below = order * regime.grade
-    read = lambda exponent: generator_and_start(rule, regime, exponent, dimension, describes, extra)
+
+    def read(exponent):
+        ring, generator, start = generator_and_start(rule, regime, exponent, dimension, describes, extra)
+        reduced = {index: settled(value) for index, value in generator.items()} if ring.functions else generator
+        return ring, {index: value for index, value in reduced.items() if value}, start
+
     ring, generator, start = read(below)
     second = _of_order(generator, 2)
     if not second and regime.noise_exponent is not None:

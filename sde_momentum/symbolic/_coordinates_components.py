@@ -57,6 +57,11 @@ def in_dimension(coefficient: object, dimension: int) -> sp.Expr:
 
 
 def _component(ring: JetRing, field: str, groups: list[list[int]]) -> JetPolynomial:
+    if field == "one":
+        return ring.one
+    function = getattr(field, "expression", None)
+    if function is not None:
+        return ring.function(function, groups[0][0])
     if field == "delta":
         return ring.one if groups[0][0] == groups[0][1] else ring.zero
     if field == "L":

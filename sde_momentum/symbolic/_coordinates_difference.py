@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from ._coordinates import CoordinateEquation, equation_with
 from ._coordinates_components import in_coordinates, in_dimension
 from ._coordinates_polynomial import JetPolynomial
+from ._coordinates_settling import settled
 from ._limit import Limit, NoDiffusion
 from ._tensor_expression import TensorExpression
 
@@ -41,7 +42,7 @@ def difference(limit: Limit | NoDiffusion, dimension: int) -> Components:
     theirs = _equation_components(second)
     keys = [key for key in {**ours, **theirs} if both_exist == (key[0] != "obstruction")]
     zero = second.ring.zero
-    return {key: ours.get(key, zero) - theirs.get(key, zero) for key in keys}
+    return {key: settled(ours.get(key, zero) - theirs.get(key, zero)) for key in keys}
 
 
 def _expressions(limit: Limit | NoDiffusion) -> Iterable[TensorExpression]:

@@ -20,6 +20,7 @@ class FrozenRing(JetRing):
     def __init__(self, field: JetRing):
         super().__init__(field.dimension, field.variables, (), field.root)
         self.field, self.jets, self._numbers, self._shifts = field, field.jets, field._numbers, field._shifts
+        self.functions = field.functions
         self._symbols = [self.number(Jet(str(symbol), (), ())) for symbol in field.symbols]
         self._inverses: dict[int, Any] = {}
 

@@ -6,6 +6,7 @@ from math import lcm
 import sympy as sp
 
 from ._coordinates_frozen import FrozenRing
+from ._coordinates_functions import ComponentFunctions
 from ._coordinates_noise import NoiseAverage
 from ._coordinates_polynomial import JetPolynomial
 from ._jets import DISPLACEMENT, NOISE, Coordinate, JetRing
@@ -60,6 +61,12 @@ class Reading:
         self.clock = self.field.expand(regime.clock, self.cutoff)
         self.fast = tuple(name for name in rule.fast if self._is_fast(name))
         self.scale: dict[str, int] = {}
+        self._elementwise = not all(_is_polynomial(rule, e) for e in self._update.values())
+        if self._elementwise and self.fast:
+            raise ValueError(
+                f"rule `{rule.name}` is not polynomial in the state and the gradient, which the route in coordinates "
+                "needs where a variable is fast."
+            )
         self._read()
 
     @property
@@ -88,9 +95,12 @@ class Reading:
         if self.fast:
             self.scale |= {name: self._lightest(move, weights) for name, move in moves.items()}
         # Factors with negative powers of ε bring back what was cut off: keep that many powers more.
-        plain = dict.fromkeys(weights, 0)
-        self._margin = sum(map(abs, weights.values())) * self._degree() + sum(map(abs, self.scale.values()))
-        self._margin -= min(0, *(self._lightest(e, plain) for e in self._update.values()))
+        if self._elementwise:
+            self._margin = 2 * self.ring.root - 2 * gain
+        else:
+            plain = dict.fromkeys(weights, 0)
+            self._margin = sum(map(abs, weights.values())) * self._degree() + sum(map(abs, self.scale.values()))
+            self._margin -= min(0, *(self._lightest(e, plain) for e in self._update.values()))
         wide = self.cutoff + self._margin
         point = [self._component(self._offset, axis, {}, wide) for axis in range(self.dimension)]
         drawn = [self._drawn(axis) for axis in range(self.dimension)]
@@ -139,6 +149,8 @@ class Reading:
         """One component of an expression that stands for a generic one."""
         values = {variable(name): self._value(name, axis) for name in self.rule.state}
         values |= {symbol: components[axis] for symbol, components in vectors.items()}
+        if self._elementwise:
+            return ComponentFunctions(self.ring, cutoff).value(expression, values, axis)
         total = self.ring.zero
         for powers, coefficient in _polynomial(self.rule, expression, list(values)).terms():
             term = self.ring.expand(coefficient, cutoff)
@@ -187,6 +199,10 @@ def root_of(expressions: tuple[sp.Expr, ...]) -> int:
     """The least q for which every power of η is a power of η^{1/q}."""
     powers = [p.exp for e in expressions for p in sp.sympify(e).atoms(sp.Pow) if p.base == LEARNING_RATE]
     return lcm(1, *(int(power.q) for power in powers if power.is_Rational))
+
+
+def _is_polynomial(rule: UpdateRule, expression: sp.Expr) -> bool:
+    return bool(expression.is_polynomial(*(variable(name) for name in rule.state), GRADIENT))
 
 
 def _polynomial(rule: UpdateRule, expression: sp.Expr, symbols: list[sp.Symbol]) -> sp.Poly:

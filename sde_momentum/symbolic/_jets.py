@@ -12,6 +12,7 @@ import sympy as sp
 
 from ._coordinates_polynomial import JetPolynomial
 from ._symbols import LEARNING_RATE
+from ._symbols import variable as symbol_of
 
 NOISE = "ξ"
 DISPLACEMENT = "Δ"
@@ -59,6 +60,7 @@ class JetRing:
         self.jets: list[Jet] = []
         self._numbers: dict[Jet, int] = {}
         self._shifts: dict[tuple[int, Coordinate], int | bool | None] = {}
+        self.functions: dict[str, sp.Expr] = {}  # field name → function of a generic component of the state
         self.zero = JetPolynomial(self, {})
         self.one = JetPolynomial(self, {(0, ()): self.domain.one})
 
@@ -74,6 +76,15 @@ class JetRing:
         axes = None if directions is None else tuple(directions)
         derivative = () if axes is None else tuple(axes.count(axis) for axis in range(self.dimension))
         number = self.number(Jet(field, tuple(sorted(base)), derivative))
+        return JetPolynomial(self, {(0, (number,)): self.domain.one})
+
+    def function(self, expression: sp.Expr, axis: int) -> JetPolynomial:
+        """The polynomial that is one function of the state, on one component."""
+        name = next((known for known, other in self.functions.items() if other == expression), None)
+        if name is None:
+            name = f"F{len(self.functions)}"
+            self.functions[name] = expression
+        number = self.number(Jet(name, (axis,), (0,) * len(self.variables)))
         return JetPolynomial(self, {(0, (number,)): self.domain.one})
 
     def constant(self, value: Any, weight: int = 0) -> JetPolynomial:
@@ -108,6 +119,12 @@ class JetRing:
 
     def _shift(self, jet: Jet, coordinate: Coordinate) -> int | bool | None:
         variable, axis = coordinate
+        if jet.field in self.functions:
+            held = symbol_of(variable) in self.functions[jet.field].free_symbols
+            if jet.base != (axis,) or not held:
+                return None
+            counts = tuple(n + (name == variable) for n, name in zip(jet.derivative, self.variables, strict=True))
+            return self.number(Jet(jet.field, jet.base, counts))
         if jet.field in (variable, DISPLACEMENT + variable):
             return True if jet.base == (axis,) else None
         if not jet.derivative or variable != self.variables[0]:
