@@ -44,6 +44,8 @@ from sde_momentum.compare._strong_error import strong_error as strong_error
 from sde_momentum.compare._study import WeakError as WeakError
 from sde_momentum.compare._telescope import Telescope as Telescope
 from sde_momentum.compare._telescope import telescope as telescope
+from sde_momentum.compare._time_scales import TimeScales as TimeScales
+from sde_momentum.compare._time_scales import time_scales as time_scales
 from sde_momentum.compare._transition import Expectation as Expectation
 from sde_momentum.compare._transition import chain_expectation as chain_expectation
 from sde_momentum.compare._transition import sde_expectation as sde_expectation
@@ -60,6 +62,8 @@ __all__ = [
     "WeakError",
     "slow_weak_error",
     "SlowWeakError",
+    "time_scales",
+    "TimeScales",
     "default_observables",
     "trace_of_hessian",
     "strong_error",

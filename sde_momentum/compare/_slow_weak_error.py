@@ -92,7 +92,6 @@ def slow_weak_error(
     rates = _checked_rates(learning_rates)
     functions = {"tr H": trace_of_hessian(problem)} if observables is None else dict(observables)
     x0 = jax.tree.map(jnp.asarray, x0)
-    values_at(functions, x0)  # refuses what is not one finite number
     slow_steps = 2 * saves if slow_steps is None else slow_steps
     if slow_steps < saves or slow_steps % saves:
         raise ValueError(f"`slow_steps` must be a multiple of `saves`, got {slow_steps} and {saves}.")
@@ -100,6 +99,12 @@ def slow_weak_error(
     ensembles = {"t1": float(t1), "num_paths": num_paths, "seed": seed, "saves": saves, "progress": progress}
     parts, methods = [], []
     first = SlowSetting(rules[0], problem, momentum_index, hyperparameters, codimension)
+    for rule in rules:  # every refusal that costs nothing comes first
+        setting = replace(first, rule=rule)
+        _ = setting.slow(), setting.effective_rate
+    for rate in rates:
+        _check_steps(t1, rate)
+    values_at(functions, x0)
     near, flows = first.start(x0), {}
     for rule in rules:
         setting = replace(first, rule=rule)
@@ -128,7 +133,7 @@ def _one_rule(setting: SlowSetting, limit, x0, near, flows, rates, functions, ti
     tables = []
     for rate in rates:
         process = setting.process(rate)
-        steps = _steps(ensembles["t1"], float(process.step_time), rate)
+        steps = _check_steps(ensembles["t1"], rate)
         if sampled:
             process = FollowedOptimizer(process, slow, jnp.asarray(steps, jnp.int32), slow_steps, start)
         result = simulate(process, x0, observables=measured, covariance=False, **ensembles)
@@ -205,8 +210,9 @@ def _checked_rates(learning_rates: Sequence[float]) -> np.ndarray:
     return rates
 
 
-def _steps(t1: float, step_time: float, rate: float) -> int:
-    count = t1 / step_time
+def _check_steps(t1: float, rate: float) -> int:
+    """t1 in steps."""
+    count = t1 / rate**2
     if round(count) < 1 or abs(count - round(count)) > 1e-6 * count:
         raise ValueError(
             f"t1 = {t1} is {count:.6g} steps of η² at η = {rate}; choose η = √(t1/n) with a whole number n."

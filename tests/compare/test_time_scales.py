@@ -1,0 +1,51 @@
+"""Between 1/η and 1/η² steps: gradient flow fails late, the slow equation fails early, both hold between."""
+
+import numpy as np
+import pytest
+
+from sde_momentum.compare import time_scales
+from sde_momentum.optimizers import sgd, sgdm
+from sde_momentum.problems import label_noise_parabola
+
+PARABOLA = label_noise_parabola([1.0, 2.0, 3.0], 0.5)
+# Off the manifold: the fall takes a time 1/tr H ≈ 0.1.
+START = PARABOLA.initial() * 1.3
+GAMMAS = (0.5, 1.0, 1.25, 1.5, 2.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", [sgd(), sgdm()], ids=lambda rule: rule.name)
+def test_each_description_fails_where_the_theory_says(rule):
+    """E tr H: the flow's error is η^{2−γ} for γ > 1; the slow one is O(1) at γ = ½ and O(η) from γ = 1.25 on."""
+    rates = (0.02, 0.005)
+    study = time_scales(
+        rule,
+        PARABOLA,
+        START,
+        learning_rates=rates,
+        observables={"tr H": PARABOLA.hessian_trace},
+        exponents=GAMMAS,
+        t1=0.5,
+        num_paths=4096,
+        codimension=1,
+        progress=False,
+        **({"momentum": 0.5} if rule.name == "sgdm" else {}),
+    )
+    errors = study.dataset.sel(observable="tr H")
+    for gamma in (1.5, 2.0):
+        fast = errors["fast_error"].sel(exponent=gamma).values
+        slope = np.log(fast[0] / fast[1]) / np.log(rates[0] / rates[1])
+        assert abs(slope - (2 - gamma)) < 0.3
+    holds = study.holds(0.25).sel(observable="tr H", learning_rate=rates[-1])
+    assert holds["fast"].values.tolist()[1:3] == [True, True]
+    assert not bool(holds["fast"].sel(exponent=2.0))
+    assert not bool(holds["slow"].sel(exponent=0.5))
+    assert bool(holds["slow"].sel(exponent=2.0))
+    assert bool(holds["both"].sel(exponent=1.25))
+
+
+def test_exponents_that_leave_no_step_are_refused():
+    """At η = 0.1, γ = 0 and t1 = 0.3 there is no step to take."""
+    question = {"learning_rates": (0.1,), "observables": {"tr H": PARABOLA.hessian_trace}, "progress": False}
+    with pytest.raises(ValueError, match="must be positive and increase"):
+        time_scales(sgd(), PARABOLA, START, exponents=(0.0, 1.0), t1=0.3, num_paths=8, codimension=1, **question)
