@@ -1,5 +1,6 @@
 """What the exact laws of affine chains and affine equations share: moments, composition, repetition."""
 
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,38 @@ class Moments(NamedTuple):
     def second(self):
         """Second moments E z zᵀ, shape as `covariance`."""
         return self.covariance + self.mean[..., :, None] * self.mean[..., None, :]
+
+
+@dataclass(frozen=True, eq=False)
+class AffineSystem:
+    """Matrix, offset and noise of an affine process, checked; chains and equations differ in what they do with them."""
+
+    matrix: np.ndarray
+    offset: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
+    noise: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
+    multiplicative: np.ndarray | None = None
+
+    def __post_init__(self):
+        names = ("matrix", "offset", "noise", "multiplicative")
+        system = checked_system(self.matrix, self.offset, self.noise, self.multiplicative)
+        for name, array in zip(names, system, strict=True):
+            object.__setattr__(self, name, array)
+
+    def second_moments(self, *, rate):
+        """The linear map of the stacked moments under state-dependent noise, see `second_moment_operator`."""
+        return second_moment_operator(self.matrix, self.offset, self.multiplicative, self.noise, rate=rate)
+
+    def noise_spread(self):
+        """What state-dependent noise adds to the map of covariances, shape `(d², d²)`."""
+        size = len(self.offset)
+        return np.einsum("aij,akl->ikjl", self.multiplicative, self.multiplicative).reshape(size**2, size**2)
+
+    def stationary_covariance(self, operator, mean):
+        """The covariance C with C = operator C + source, the source being the noise at the stationary mean."""
+        size = len(mean)
+        source = np.einsum("aij,j->ia", self.multiplicative, mean) + self.noise
+        covariance = np.linalg.solve(np.eye(size**2) - operator, (source @ source.T).ravel()).reshape(size, size)
+        return (covariance + covariance.T) / 2
 
 
 class Transition(NamedTuple):

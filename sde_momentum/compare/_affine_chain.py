@@ -1,23 +1,22 @@
 """Exact first and second moments of affine chains: linear optimizers on quadratic losses."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import solve_discrete_lyapunov
 
 from sde_momentum.compare._affine import (
+    AffineSystem,
     Moments,
     Transition,
     checked_start,
-    checked_system,
-    second_moment_operator,
     stack_moments,
     unstack_moments,
 )
 
 
 @dataclass(frozen=True, eq=False)
-class AffineChain:
+class AffineChain(AffineSystem):
     r"""The chain $z' = Az + b + \sum_a (A_a z + c_a)\,\xi_a$ with uncorrelated noises of mean zero and variance one.
 
     Its first two moments are closed whatever the law of $\xi$. Without $A_a$ a state of 1 000 components is no problem;
@@ -41,17 +40,6 @@ class AffineChain:
         >>> chain.moments([1.0], [0, 1, 1_000_000]).mean[:, 0]
         array([1. , 0.8, 0. ])
     """
-
-    matrix: np.ndarray
-    offset: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
-    noise: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
-    multiplicative: np.ndarray | None = None
-
-    def __post_init__(self):
-        names = ("matrix", "offset", "noise", "multiplicative")
-        system = checked_system(self.matrix, self.offset, self.noise, self.multiplicative)
-        for name, array in zip(names, system, strict=True):
-            object.__setattr__(self, name, array)
 
     @classmethod
     def from_maps(cls, matrices, offsets, probabilities=None):
@@ -132,13 +120,9 @@ class AffineChain:
         mean = self._stationary_mean()
         if self.multiplicative is None:
             return Moments(mean, solve_discrete_lyapunov(self.matrix, self.noise @ self.noise.T))
-        size = len(mean)
-        spread = np.einsum("aij,akl->ikjl", self.multiplicative, self.multiplicative).reshape(size**2, size**2)
-        operator = np.kron(self.matrix, self.matrix) + spread
+        operator = np.kron(self.matrix, self.matrix) + self.noise_spread()
         _check_radius(operator, "in mean square")
-        source = np.einsum("aij,j->ia", self.multiplicative, mean) + self.noise
-        covariance = np.linalg.solve(np.eye(size**2) - operator, (source @ source.T).ravel()).reshape(size, size)
-        return Moments(mean, (covariance + covariance.T) / 2)
+        return Moments(mean, self.stationary_covariance(operator, mean))
 
     def _stationary_mean(self):
         _check_radius(self.matrix, "in mean")
@@ -148,8 +132,7 @@ class AffineChain:
         return self.transition.repeated(count).apply(mean, covariance)
 
     def _advance_multiplicative(self, mean, covariance, count):
-        operator = second_moment_operator(self.matrix, self.offset, self.multiplicative, self.noise, rate=False)
-        vector = np.linalg.matrix_power(operator, count) @ stack_moments(mean, covariance)
+        vector = np.linalg.matrix_power(self.second_moments(rate=False), count) @ stack_moments(mean, covariance)
         return unstack_moments(vector, len(mean))
 
 

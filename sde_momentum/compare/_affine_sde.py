@@ -1,23 +1,22 @@
 """Exact first and second moments of affine stochastic differential equations."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import expm, solve_continuous_lyapunov
 
 from sde_momentum.compare._affine import (
+    AffineSystem,
     Moments,
     Transition,
     checked_start,
-    checked_system,
-    second_moment_operator,
     stack_moments,
     unstack_moments,
 )
 
 
 @dataclass(frozen=True, eq=False)
-class AffineSDE:
+class AffineSDE(AffineSystem):
     r"""The Itô equation $dz = (Fz + c)\,dt + \sum_a (G_a z + g_a)\,dW_a$.
 
     Args:
@@ -39,17 +38,6 @@ class AffineSDE:
     References:
         Van Loan, *IEEE Transactions on Automatic Control* 23 (1978), integrals with the matrix exponential.
     """
-
-    matrix: np.ndarray
-    offset: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
-    noise: np.ndarray = field(default=None)  # pyright: ignore[reportAssignmentType]
-    multiplicative: np.ndarray | None = None
-
-    def __post_init__(self):
-        names = ("matrix", "offset", "noise", "multiplicative")
-        system = checked_system(self.matrix, self.offset, self.noise, self.multiplicative)
-        for name, array in zip(names, system, strict=True):
-            object.__setattr__(self, name, array)
 
     def transition(self, duration):
         """Law of the move over `duration`: matrix, offset and covariance; only without state-dependent noise.
@@ -106,20 +94,16 @@ class AffineSDE:
         mean = np.linalg.solve(-self.matrix, self.offset)
         if self.multiplicative is None:
             return Moments(mean, solve_continuous_lyapunov(self.matrix, -self.noise @ self.noise.T))
-        size = len(mean)
-        eye = np.eye(size)
-        spread = np.einsum("aij,akl->ikjl", self.multiplicative, self.multiplicative).reshape(size**2, size**2)
-        operator = np.kron(self.matrix, eye) + np.kron(eye, self.matrix) + spread
-        _check_abscissa(operator, "in mean square")
-        source = np.einsum("aij,j->ia", self.multiplicative, mean) + self.noise
-        covariance = np.linalg.solve(-operator, (source @ source.T).ravel()).reshape(size, size)
-        return Moments(mean, (covariance + covariance.T) / 2)
+        eye = np.eye(len(mean))
+        generator = np.kron(self.matrix, eye) + np.kron(eye, self.matrix) + self.noise_spread()
+        _check_abscissa(generator, "in mean square")
+        # 0 = generator C + source, written as a fixed point.
+        return Moments(mean, self.stationary_covariance(np.eye(len(generator)) + generator, mean))
 
     def _law_at(self, mean, covariance, time):
         if self.multiplicative is None:
             return self.transition(time).apply(mean, covariance)
-        operator = second_moment_operator(self.matrix, self.offset, self.multiplicative, self.noise, rate=True)
-        return unstack_moments(expm(operator * time) @ stack_moments(mean, covariance), len(mean))
+        return unstack_moments(expm(self.second_moments(rate=True) * time) @ stack_moments(mean, covariance), len(mean))
 
 
 def _check_abscissa(matrix, sense):
