@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from sde_momentum.compare._linearize import expectation, quadratic_observable
 from sde_momentum.compare._catalogue_controls import Perturbation
-from sde_momentum.compare._catalogue_stacked import affine_chains, affine_sdes
 from sde_momentum.compare._catalogue_question import Measured, Question, State
+from sde_momentum.compare._catalogue_stacked import affine_chains, affine_sdes
+from sde_momentum.compare._linearize import expectation, quadratic_observable
 
 
 def affine_errors(question: Question, wrong: Sequence[Perturbation | None]) -> list[Measured] | None:

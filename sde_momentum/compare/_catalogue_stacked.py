@@ -1,6 +1,6 @@
 """The affine form of many processes of one shape, read off in one compiled call."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -53,17 +53,32 @@ def _sde_increment(sde: SDE, state: PyTree[Array], w: Array) -> PyTree[Array]:
     return sde.increment(0.0, state, None, 1.0, w)
 
 
+def scheduled_chain(chain: Chain, state: PyTree[Any], schedules: Mapping[str, np.ndarray]):
+    """One chain at many hyperparameters: arrays (A, b, C, A_a) with a leading axis over them, or None.
+
+    Args:
+        chain: a rule on a problem.
+        state: a state, for shapes.
+        schedules: hyperparameter → values, all of shape `(count,)`.
+    """
+    twin = eqx.tree_at(lambda c: c.problem, chain, chain.problem.gaussian())
+    dynamic, static = eqx.partition(twin, _numbers(twin))
+    count = len(next(iter(schedules.values())))
+    stacked = jax.tree.map(lambda leaf: jnp.broadcast_to(jnp.asarray(leaf, float), (count, *np.shape(leaf))), dynamic)
+    values = stacked.hyperparameters | {name: jnp.asarray(value, float) for name, value in schedules.items()}
+    *parts, residuals = _read(eqx.tree_at(lambda c: c.hyperparameters, stacked, values), static, state, _chain_step)
+    return tuple(np.asarray(part) for part in parts) if np.all(np.asarray(residuals) < _TOLERANCE) else None
+
+
 def _forms(processes: Sequence[Any], state: PyTree[Any], move: Callable):
     """(A, b, C, multiplicative or None) of each process; None where the move is not affine in state times noise."""
     dynamic, static = zip(*(eqx.partition(process, _numbers(process)) for process in processes), strict=True)
     stacked = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf, float) for leaf in leaves]), *dynamic)
-    matrices, offsets, noises, mixed, residuals = _read(stacked, static[0], state, move)
+    *parts, residuals = _read(stacked, static[0], state, move)
     if not np.all(np.asarray(residuals) < _TOLERANCE):
         return None
-    mixed = np.asarray(mixed)
-    stray = np.max(np.abs(mixed), initial=0.0) <= 1e-14
-    rows = zip(np.asarray(matrices), np.asarray(offsets), np.asarray(noises), mixed, strict=True)
-    return [(a, b, c, None if stray else m) for a, b, c, m in rows]
+    rows = zip(*(np.asarray(part) for part in parts), strict=True)
+    return [(a, b, c, m if np.max(np.abs(m), initial=0.0) > 1e-14 else None) for a, b, c, m in rows]
 
 
 def _numbers(process: Any) -> Any:
