@@ -15,6 +15,9 @@ from ._kernel_space import kernel_space as kernel_space
 from ._kernel_space import weighted_curvature as weighted_curvature
 from ._limit_map import LimitPoint as LimitPoint
 from ._limit_map import limit_map as limit_map
+from ._noise_report import NoiseOutcome as NoiseOutcome
+from ._noise_report import NoiseReport as NoiseReport
+from ._noise_report import inspect_noise as inspect_noise
 from ._normal_space import NormalSpace as NormalSpace
 from ._normal_space import normal_space as normal_space
 from ._outcome import Outcome as Outcome
@@ -40,6 +43,8 @@ __all__ = [
     "KernelSpace",
     "LimitPoint",
     "ManifoldPoint",
+    "NoiseOutcome",
+    "NoiseReport",
     "NormalSpace",
     "Outcome",
     "RetractedEuler",
@@ -49,6 +54,7 @@ __all__ = [
     "contract_third_derivative",
     "flow_projection",
     "hutchinson_trace",
+    "inspect_noise",
     "inspect_point",
     "kernel_retract",
     "kernel_slow_drift",

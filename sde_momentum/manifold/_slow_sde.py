@@ -12,6 +12,7 @@ from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from ._flat import FlatProblem
 from ._limit_map import LimitPoint, limit_map
+from ._noise_report import NoiseOutcome
 from ._outcome import Outcome
 from ._point import find_codimension, inspect_point, newton_step, retract
 from ._slow_drift import slow_drift
@@ -58,14 +59,18 @@ class SlowSDE(eqx.Module):
         """The state at τ = 0: Φ(x₀).
 
         Raises:
-            RuntimeError: if gradient flow from x₀ does not end on a manifold of minimizers, with the reason.
+            RuntimeError: if gradient flow from x₀ does not end on a manifold of minimizers, or the noise is not finite
+                there, with the reason.
         """
         limit = self.limit(x0)
         code, x = limit.code, limit.x
         for outcome in Outcome:
             if outcome is not Outcome.ON_MANIFOLD:
                 x = eqx.error_if(x, code == outcome, f"x0 leads to no manifold of minimizers: {outcome.message}")
-        return {"x": FlatProblem(self.problem, x0).unravel(x)}
+        flat = FlatProblem(self.problem, x0)
+        undefined = ~jnp.all(jnp.isfinite(flat.factor(x)))
+        x = eqx.error_if(x, undefined, f"no slow equation at Φ(x0): {NoiseOutcome.UNDEFINED.message}")
+        return {"x": flat.unravel(x)}
 
     def drift(self, t: ArrayLike, state: State, args: Any = None) -> State:
         """λ_τ² ½ ∂²Φ[Σ]."""
