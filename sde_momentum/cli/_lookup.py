@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-from sde_momentum.optimizers import CATALOGUE
+from sde_momentum.optimizers import CATALOGUE, momentum_regime
 from sde_momentum.symbolic import Regime, UpdateRule
 
 
@@ -28,9 +28,7 @@ def find_regime(rule: UpdateRule, name: str, momentum_index: str) -> Regime:
     if momentum_index:
         if name not in ("", "noise-dominated"):
             raise ValueError("`--momentum-index` belongs to the noise-dominated regime; leave `--regime` out.")
-        if "momentum" not in rule.hyperparameters:
-            raise ValueError(f"`{rule.name}` has no momentum, so `--momentum-index` has no meaning for it.")
-        return Regime.noise_dominated(momentum_index=momentum_index)
+        return momentum_regime(rule, momentum_index)
     if not name:
         return rule.default_regime()
     known = {regime.name: regime for regime in rule.regimes()} if rule.regimes else {}

@@ -9,6 +9,7 @@ from ._adagrad import adagrad as adagrad
 from ._adam import adam as adam
 from ._gd import gd as gd
 from ._heavy_ball import heavy_ball as heavy_ball
+from ._momentum_regimes import momentum_regime as momentum_regime
 from ._nesterov import nesterov as nesterov
 from ._normalized_gd import normalized_gd as normalized_gd
 from ._qhm import qhm as qhm
@@ -48,6 +49,7 @@ __all__ = [
     "sgd",
     "sgdm",
     "sign_gd",
+    "momentum_regime",
     "svag",
     "weight_decay",
 ]

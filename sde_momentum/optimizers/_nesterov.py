@@ -3,7 +3,8 @@
 from typing import Literal
 
 from sde_momentum.optimizers._heavy_ball import heavy_ball_regimes
-from sde_momentum.symbolic import Regime, Source, UpdateRule, update_rule
+from sde_momentum.optimizers._momentum_regimes import momentum_regimes
+from sde_momentum.symbolic import Source, UpdateRule, update_rule
 
 _SOURCES = (Source("ghosh2023implicit", "Theorem 4.1 (heavy ball, for comparison)"),)
 
@@ -36,7 +37,7 @@ def nesterov(form: Literal["textbook", "full", "pytorch"] = "textbook") -> Updat
 
 
 def _textbook() -> UpdateRule:
-    @update_rule(state=("x", "m"), fast=("m",), sources=_SOURCES, regimes=_regimes)
+    @update_rule(state=("x", "m"), fast=("m",), sources=_SOURCES, regimes=lambda: momentum_regimes(nesterov))
     def nesterov(x, m, g, *, learning_rate, momentum):
         m = momentum * m + (1 - momentum) * g(x - momentum * learning_rate * m)
         return x - learning_rate * m, m
@@ -45,7 +46,7 @@ def _textbook() -> UpdateRule:
 
 
 def _full() -> UpdateRule:
-    @update_rule(state=("x", "m"), fast=("m",), sources=_SOURCES, regimes=_regimes)
+    @update_rule(state=("x", "m"), fast=("m",), sources=_SOURCES, regimes=lambda: momentum_regimes(nesterov))
     def nesterov(x, m, g, *, learning_rate, momentum):
         m = momentum * m + (1 - momentum) * g(x - learning_rate * m)
         return x - learning_rate * m, m
@@ -60,7 +61,3 @@ def _pytorch() -> UpdateRule:
         return x - learning_rate * (g + momentum * v), v
 
     return nesterov
-
-
-def _regimes() -> tuple[Regime, ...]:
-    return (Regime.small_noise(), Regime.noise_dominated(), Regime.noise_dominated(momentum_index=1))

@@ -1,6 +1,7 @@
 """Quasi-hyperbolic momentum."""
 
-from sde_momentum.symbolic import Regime, UpdateRule, update_rule
+from sde_momentum.optimizers._momentum_regimes import momentum_regimes
+from sde_momentum.symbolic import UpdateRule, update_rule
 
 
 def qhm() -> UpdateRule:
@@ -19,13 +20,9 @@ def qhm() -> UpdateRule:
         Ma, Yarats (2019), "Quasi-hyperbolic momentum and Adam for deep learning", equation (3).
     """
 
-    @update_rule(state=("x", "m"), fast=("m",), regimes=_regimes)
+    @update_rule(state=("x", "m"), fast=("m",), regimes=lambda: momentum_regimes(qhm))
     def qhm(x, m, g, *, learning_rate, momentum, dampening):
         m = momentum * m + (1 - momentum) * g
         return x - learning_rate * ((1 - dampening) * g + dampening * m), m
 
     return qhm
-
-
-def _regimes() -> tuple[Regime, ...]:
-    return (Regime.small_noise(), Regime.noise_dominated(), Regime.noise_dominated(momentum_index=1))

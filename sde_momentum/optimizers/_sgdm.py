@@ -1,8 +1,7 @@
 """SGD with momentum, in the form of an exponential moving average."""
 
-from fractions import Fraction
-
-from sde_momentum.symbolic import Regime, Source, UpdateRule, update_rule
+from sde_momentum.optimizers._momentum_regimes import momentum_regimes
+from sde_momentum.symbolic import Source, UpdateRule, update_rule
 
 _SOURCES = (
     Source("wang2024marginal", "Definition 2.3 and Theorem 3.5"),
@@ -27,14 +26,9 @@ def sgdm() -> UpdateRule:
         Wang, Malladi, Wang, Lyu, Li (2024), Definition 2.3.
     """
 
-    @update_rule(state=("x", "m"), fast=("m",), sources=_SOURCES, regimes=_regimes)
+    @update_rule(state=("x", "m"), fast=("m",), sources=_SOURCES, regimes=lambda: momentum_regimes(sgdm))
     def sgdm(x, m, g, *, learning_rate, momentum):
         m = momentum * m + (1 - momentum) * g
         return x - learning_rate * m, m
 
     return sgdm
-
-
-def _regimes() -> tuple[Regime, ...]:
-    indices = (0, Fraction(1, 2), 1)
-    return (Regime.small_noise(), *(Regime.noise_dominated(momentum_index=index) for index in indices))

@@ -7,6 +7,7 @@ from ._coordinates_difference import difference as difference
 from ._field_functions import function_expression as function_expression
 from ._field_functions import scalar_expression as scalar_expression
 from ._fields import elementwise_expression as elementwise_expression
+from ._find_clock import find_clock as find_clock
 from ._gradient_functions import squared_norm as squared_norm
 from ._graph import Graph as Graph
 from ._graph import Label as Label
@@ -51,6 +52,7 @@ __all__ = [
     "Graph",
     "Label",
     "variable",
+    "find_clock",
     "CoordinateEquation",
     "Limit",
     "NoDiffusion",

@@ -67,6 +67,7 @@ def _derive(rule: UpdateRule, regime: Regime, order: int, describes: str) -> Lim
     below = order * regime.grade
     derivation = _Derivation(rule, regime, below)
     generator, start = derivation.generator(describes), derivation.start(describes)
+    _require_finite(rule, regime, generator)
     obstruction = _lowest_obstruction(generator) or _lowest_obstruction(start.log())
     if obstruction:
         return NoDiffusion(rule, regime, order, obstruction, describes)
@@ -104,6 +105,18 @@ def _root_of(covariance: dict, variables: tuple[str, ...], regime: Regime) -> di
         return gaussian_factor(covariance, regime.noise_law)
 
 
+def _require_finite(rule: UpdateRule, regime: Regime, generator: Operator) -> None:
+    if generator.lowest >= 0:
+        return
+    (graph, *_) = sorted(generator.at(generator.lowest))
+    names = ", ".join(sorted({name for name, _ in generator.algebra.derivatives(graph)}))
+    raise ValueError(
+        f"regime `{regime.name}` does not fit rule `{rule.name}`: on the clock {regime.clock} a step, the motion of "
+        f"{names} grows like learning_rate**({generator.lowest}); find_clock finds the clock that fits, or scale the "
+        "noise, the hyperparameters or the state."
+    )
+
+
 def _lowest_obstruction(operator: Operator) -> dict:
     """The obstruction, functions being brought to canonical form one power of η after the other."""
     high = operator.select(lambda graph: order_of(operator.algebra, graph) > 2)
@@ -121,6 +134,17 @@ def _leading_covariance(rule: UpdateRule, regime: Regime, below: Fraction, descr
     generator = _Derivation(rule, regime, below + regime.grade).generator(describes)
     second = canonical_functions(generator.select(lambda graph: order_of(generator.algebra, graph) == 2))
     return covariance_of(Operator(generator.algebra, {second.lowest: second.at(second.lowest)}, generator.cutoff))
+
+
+def leading_correction(rule: UpdateRule, regime: Regime) -> Fraction:
+    """The power of η by which the generator's first correction is smaller than its leading part; at most the clock."""
+    clock = regime.clock_exponent
+    for part in (8, 4, 2, 1):  # a wider look costs much more
+        generator = _Derivation(rule, regime, clock / part).generator("x")
+        corrections = [exponent for exponent in generator.terms if exponent > 0]
+        if corrections:
+            return min(corrections)
+    return clock
 
 
 class _Derivation:

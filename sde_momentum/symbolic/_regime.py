@@ -78,11 +78,30 @@ class Regime:
                     f"regime `{self.name}`: {name} depends on the scheduled `{moving[0]}`; state it in constants, such "
                     "as the schedule's value at the start."
                 )
+        self._check_scalings()
         for order, scale in self.cumulant_scales.items():
             if power_of_learning_rate(scale, f"cumulant_scales[{order}]")[1] < 0:
                 raise ValueError(
                     f"regime `{self.name}`: cumulant {order} of ξ grows like {scale}; put the growth into "
                     "`noise_scale`, of which every cumulant takes its share."
+                )
+
+    def _check_scalings(self) -> None:
+        if "learning_rate" in self.scalings:
+            raise ValueError(f"regime `{self.name}`: `learning_rate` is what tends to zero; scale the others by it.")
+        for name, value in self.scalings.items():
+            limit = sp.limit(value, LEARNING_RATE, 0, "+")
+            if (name == "momentum" or name.startswith(("beta", "decay"))) and (
+                not limit.is_finite or limit.is_negative or (limit - 1).is_positive
+            ):
+                raise ValueError(
+                    f"regime `{self.name}`: `{name}` = {value} tends to {limit} as the learning rate vanishes, but the "
+                    "rate of an average must stay between 0 and 1."
+                )
+            if name in self.schedules:
+                raise ValueError(
+                    f"regime `{self.name}`: `{name}` is scaled, {name} = {value}, so its schedule is that of the "
+                    f"constants in it: schedule {', '.join(sorted(map(str, value.free_symbols - {LEARNING_RATE})))}."
                 )
 
     def __hash__(self) -> int:
@@ -126,9 +145,15 @@ class Regime:
             momentum_index: α in 1 − β = λ η^α; 0 keeps β fixed.
 
         Raises:
-            ValueError: `momentum_index` is negative.
+            ValueError: `momentum_index` is not in [0, 1]: above one the clock is not kη, and `find_clock` finds it.
         """
         index = sp.Rational(str(momentum_index))
+        if index > 1:
+            raise ValueError(
+                f"at `momentum_index` {momentum_index} > 1 the momentum outlasts the clock kη, on which nothing moves; "
+                '`find_clock(rule, {"momentum": 1 - RELAXATION_RATE * LEARNING_RATE**index}, noise_scale=…)` finds '
+                "the clock of the rule, as `optimizers.momentum_regime(rule, index)` does."
+            )
         if index < 0:
             raise ValueError(f"`momentum_index` must be ≥ 0 (1 − β = λ η^α must not grow), got {momentum_index}.")
         scalings = {"momentum": 1 - RELAXATION_RATE * LEARNING_RATE**index} if index > 0 else {}

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Any
 
@@ -82,6 +83,8 @@ class UpdateRule:
                     f"rule `{self.name}`: the update of `{name}` uses {unknown[0]}, which is neither a state variable "
                     f"{self.state}, nor a hyperparameter {self.hyperparameters}, nor the gradient `g`."
                 )
+        if self.regimes is None or isinstance(self.regimes, _UsualRegimes):
+            object.__setattr__(self, "regimes", _UsualRegimes(self))
         object.__setattr__(self, "draw_weights", tuple(map(sp.sympify, self.draw_weights)))
         unknown = sorted(str(s) for weight in self.draw_weights for s in weight.free_symbols - allowed)
         if unknown:
@@ -103,8 +106,10 @@ class UpdateRule:
         return tuple(self.update)
 
     def default_regime(self) -> Regime:
-        """The regime used when none is given: unit noise scale at fixed hyperparameters."""
-        return self.regimes()[0] if self.regimes is not None else Regime.small_noise()
+        """The regime used when none is given: the first of its own, or unit noise scale at fixed hyperparameters."""
+        if self.regimes is None or isinstance(self.regimes, _UsualRegimes):
+            return Regime.small_noise()
+        return self.regimes()[0]
 
     def noise_of_step(self, regime: Regime) -> Regime:
         """Return the regime with the cumulants of the combined draws in place of those of one draw."""
@@ -128,6 +133,26 @@ class UpdateRule:
             kind = f"sum of {len(self.draw_weights)} independent stochastic gradients with weights {weights},"
         lines.append(f"  g = {kind} at {expression_text(self.gradient_at)}")
         return "\n".join(lines)
+
+
+class _UsualRegimes:
+    """The regimes of a rule that names none: those of the SGD family under which it has a limit."""
+
+    def __init__(self, rule: UpdateRule):
+        self.rule = rule
+
+    def __call__(self) -> tuple[Regime, ...]:
+        indices = (0, Fraction(1, 2), 1) if "momentum" in self.rule.hyperparameters else (0,)
+        usual = (Regime.small_noise(), *map(Regime.noise_dominated, indices))
+        return tuple(regime for regime in usual if self._fits(regime))
+
+    def _fits(self, regime: Regime) -> bool:
+        from ._modified_equation import modified_equation
+
+        try:
+            return bool(modified_equation(self.rule, regime).exists)
+        except ValueError:
+            return False
 
 
 class _GradientArgument(sp.Symbol):
