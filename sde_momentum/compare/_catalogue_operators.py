@@ -13,7 +13,8 @@ from sde_momentum.compare._catalogue_controls import Perturbation
 from sde_momentum.compare._catalogue_question import Measured, Question, State
 from sde_momentum.compare._noise_points import noise_points
 from sde_momentum.compare._route_transition import inward_basis
-from sde_momentum.compare._transition import chain_expectation, sde_expectation
+from sde_momentum.compare._transition import Expectation, chain_expectation, sde_expectation
+from sde_momentum.dynamics import SDE
 
 
 def operator_errors(question: Question, wrong: Sequence[Perturbation | None]) -> list[Measured]:
@@ -36,9 +37,22 @@ def operator_errors(question: Question, wrong: Sequence[Perturbation | None]) ->
         equation = question.sde(rate)
         for results, change in zip(continuous, wrong, strict=True):
             changed = equation if change is None else change.apply(equation)
-            right = _Points(changed, question.sde_start(changed), question, left.basis)
-            results.append(sde_expectation(*_equation(right), right.observables(), right.start, question.t1))
+            results.append(limit_expectation(question, changed, left.basis))
     return [_measured(discrete, results) for results in continuous]
+
+
+def limit_expectation(question: Question, equation: SDE, basis: np.ndarray | None = None) -> Expectation:
+    """Expected observables of a limit at the end.
+
+    Args:
+        question: start, end and observables.
+        equation: the limit at one learning rate.
+        basis: columns of the coordinates of the grid; those of the state by default.
+    """
+    start = question.sde_start(equation)
+    size = len(ravel_pytree(start)[0])
+    side = _Points(equation, start, question, np.eye(size) if basis is None else basis)
+    return sde_expectation(*_equation(side), side.observables(), side.start, question.t1)
 
 
 def _measured(discrete: Sequence, continuous: Sequence) -> Measured:
