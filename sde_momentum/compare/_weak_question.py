@@ -13,6 +13,7 @@ from jaxtyping import Array, PyTree
 
 from sde_momentum.compare._observables import Observable, check_observables, default_observables
 from sde_momentum.dynamics import SDE, Chain, chain, sde
+from sde_momentum.dynamics._start import full_start
 from sde_momentum.problems import AbstractProblem
 from sde_momentum.symbolic import Limit, UpdateRule
 
@@ -24,7 +25,7 @@ class Question:
         rule: the optimizer.
         limit: its limit.
         problem: loss and noise.
-        x0: parameters at the start.
+        x0: parameters at the start, or a dict with the start of every variable of the limit.
         saves: None for t1 only, a number n for the times t1 j/n, or increasing times that end with t1.
         t1: end, in units of the regime's clock; infinite for the stationary law.
         observables: name → function of the parameters; None for the usual ones.
@@ -52,7 +53,8 @@ class Question:
         self.x0 = jax.tree.map(jnp.asarray, x0)
         self.times = checked_times(t1, saves)
         given = dict(observables) if observables is not None else default_observables(problem)
-        self.observables = check_observables(given, self.x0)
+        full = full_start(self.x0, limit.variables)
+        self.observables = check_observables(given, self.x0 if full is None else full[rule.state[0]])
         self.hyperparameters = dict(hyperparameters or {})
 
     @property
