@@ -156,7 +156,8 @@ def _index_one(values: np.ndarray) -> list[Measurement]:
 def _distance_of_limits() -> float:
     """E|x|² of the underdamped equation minus that of SGD's own equation."""
     problem = quadratic(_HESSIAN, noise=_NOISE, start=_START)
-    plain = affine_sde(sde(modified_equation(sgd(), Regime.noise_dominated(), order=1), problem), _START)
+    equation = modified_equation(sgd(), Regime.noise_dominated(), order=1)
+    plain = affine_sde(sde(equation, problem, learning_rate=_RATES[-1]), _START)
     assert plain is not None
     return at_index_one(_RATES[-1])[1] - mean_square(plain.moments(_START, [_END]), _X_OF_SGD)
 
@@ -202,6 +203,8 @@ def figure(dataset: xr.Dataset):
     low = axis.get_ylim()[0]
     axis.plot(rates, 2 * low * rates / rates.min(), color="0.75", lw=0.8, zorder=0, label="slope 1")
     axis.set(xscale="log", yscale="log", xlabel="learning rate η", ylabel="|difference|")
+    axis.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    axis.minorticks_off()
     fig.legend(loc="outside right center", fontsize="small", frameon=False)
     return fig
 

@@ -1,12 +1,13 @@
 """Is a sampled number where the theory puts it? Five standard errors, and the limit of small learning rates."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import norm
 
 from sde_momentum.claims._claim import Measurement, measured
-from sde_momentum.compare import compare_to_bound, equivalence
+from sde_momentum.compare import Outcome, compare_to_bound, equivalence
 
 FIVE_SIGMA = float(norm.cdf(5))
 """Confidence of a one-sided statement that holds up to five standard errors."""
@@ -18,6 +19,8 @@ Estimate = tuple[float, float]
 def near(label: str, estimate: Estimate, target: float, margin: float) -> Measurement:
     """Equivalence with a target: the interval of ±5 standard errors inside, outside, or across the margin."""
     value, error = estimate
+    if not np.all(np.isfinite(estimate)):
+        return _nothing(label, f"{target:.4g} ± {margin:.2g}")
     comparison = equivalence(value - target, error, margin, confidence=FIVE_SIGMA)
     found = measured(label, comparison, f"{target:.4g} ± {margin:.2g}")
     low, high = found.interval
@@ -26,10 +29,17 @@ def near(label: str, estimate: Estimate, target: float, margin: float) -> Measur
 
 def bounded(label: str, estimate: Estimate, *, below: float | None = None, above: float | None = None) -> Measurement:
     """A number below, above or between bounds, with its whole interval of ±5 standard errors."""
-    comparison = compare_to_bound(*estimate, below=below, above=above, confidence=FIVE_SIGMA)
     bounds = {"above": above, "below": below}
     expected = " and ".join(f"{word} {bound:.4g}" for word, bound in bounds.items() if bound is not None)
+    if not np.all(np.isfinite(estimate)):
+        return _nothing(label, expected)
+    comparison = compare_to_bound(*estimate, below=below, above=above, confidence=FIVE_SIGMA)
     return measured(label, comparison, expected)
+
+
+def _nothing(label: str, expected: str) -> Measurement:
+    """A run that diverged, or too few samples for an error: nothing was measured."""
+    return Measurement(label, math.nan, (math.nan, math.nan), expected, Outcome.UNDECIDED)
 
 
 def at_zero(rates: Sequence[float], values: Sequence[float], errors: Sequence[float]) -> Estimate:
@@ -51,3 +61,9 @@ def mean_of(samples: Sequence[float]) -> Estimate:
     """The mean of independent numbers, with its standard error."""
     array = np.asarray(samples, float)
     return float(array.mean()), float(array.std(ddof=1) / np.sqrt(array.size))
+
+
+def ratio_of(top: Estimate, bottom: Estimate) -> Estimate:
+    """|top/bottom| of independent estimates, with the error of the delta method."""
+    value = abs(top[0] / bottom[0])
+    return value, value * float(np.hypot(top[1] / top[0], bottom[1] / bottom[0]))

@@ -17,10 +17,12 @@ _MODULES = {
     "matrix-factorization": "_matrix_factorization",
     "hitting-time": "_hitting_time",
     "adam-regularizer": "_adam_regularizer",
+    "network-flatness": "_network_flatness",
     "hyperbola": "_hyperbola",
     "narrow-valley": "_narrow_valley",
     "tuned": "_tuned",
     "momentum-limits": "_momentum_limits",
+    "adam-momentum": "_adam_momentum",
 }
 
 

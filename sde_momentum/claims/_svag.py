@@ -8,7 +8,7 @@ import xarray as xr
 
 from sde_momentum.claims._claim import Claim, Evidence, Measurement, Settings, expected_to_fail, measured_order
 from sde_momentum.claims._joint_law import joint_law
-from sde_momentum.claims._nearness import bounded
+from sde_momentum.claims._nearness import bounded, ratio_of
 from sde_momentum.claims._themes import EQUATIONS
 from sde_momentum.compare import PairedChains, fit_order, judge
 from sde_momentum.dynamics import chain
@@ -90,10 +90,8 @@ def _order(gaps: np.ndarray) -> Measurement:
 def _closed(dataset: xr.Dataset, name: str) -> Measurement:
     """|gap| at ℓ = 8 as a part of that at ℓ = 1."""
     part = dataset.sel(study=name)
-    (first, *_, last), (first_error, *_, last_error) = part["gap"].values, part["standard_error"].values
-    ratio = abs(last / first)
-    error = ratio * float(np.hypot(first_error / first, last_error / last))
-    return bounded(f"{name}: gap at ℓ = 8 over that at ℓ = 1", (ratio, error), below=0.25)
+    first, *_, last = zip(part["gap"].values, part["standard_error"].values, strict=True)
+    return bounded(f"{name}: gap at ℓ = 8 over that at ℓ = 1", ratio_of(last, first), below=0.25)
 
 
 def _remarks(settings: Settings) -> tuple[str, ...]:
