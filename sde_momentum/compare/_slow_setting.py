@@ -57,7 +57,7 @@ class SlowSetting:
             wanted.add(str(RELAXATION_RATE))
         return {name: value for name, value in self.numbers.items() if name in wanted}
 
-    @property
+    @cached_property
     def effective_rate(self) -> sp.Expr:
         """η_e as a multiple of the rule's own learning rate, in numbers."""
         scalings = {hyperparameter(k): v for k, v in Regime.long_horizon(str(self.momentum_index)).scalings.items()}

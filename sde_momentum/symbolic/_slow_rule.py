@@ -1,7 +1,7 @@
 """Rules that are linear in state and gradient, near the manifold of minimizers."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import sympy as sp
 
@@ -25,7 +25,7 @@ class LinearRule:
     response: sp.ImmutableMatrix
     look: sp.ImmutableMatrix
 
-    @property
+    @cached_property
     def conserved(self) -> sp.Matrix:
         """The row ℓ with ℓA = ℓ and ℓ_x = 1: without gradient, ℓ·z stays.
 
@@ -42,7 +42,7 @@ class LinearRule:
             )
         return left.subs(solutions[0])
 
-    @property
+    @cached_property
     def effective_learning_rate(self) -> sp.Expr:
         """η_e = −ℓ·b, how far x moves in the end for one unit of gradient."""
         return sp.cancel(-(self.conserved * self.response)[0])
@@ -79,6 +79,7 @@ class LinearRule:
         return LinearRule(self.name, *changed)
 
 
+@lru_cache(maxsize=64)
 def linear_rule(rule: UpdateRule) -> LinearRule:
     r"""Read A, b and q off an update rule.
 
