@@ -122,9 +122,10 @@ class Settling:
                 linear = [s for s in sorted(free, key=str) if sp.diff(factor, s, 2) == 0 and not _is_power(factor, s)]
                 if linear:
                     symbol, root = linear[0], sp.Dummy("root", positive=True)
-                    slope, rest = sp.diff(factor, symbol), factor.subs(symbol, 0)
-                    positive = slope.subs(dict.fromkeys(slope.free_symbols, 1)) > 0
-                    return symbol, sp.expand(((1 if positive else -1) * root**q - rest) / slope)
+                    # Roots are of what is positive: states are, and e = exp(−a) lies between 0 and 1.
+                    at_half = factor.subs(dict.fromkeys(factor.free_symbols, sp.Rational(1, 2)))
+                    part = -factor if at_half < 0 else factor
+                    return symbol, sp.expand((root**q - part.subs(symbol, 0)) / sp.diff(part, symbol))
         raise ValueError(f"{power} is not a root of an expression that is linear in the state.")
 
 
