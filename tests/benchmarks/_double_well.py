@@ -17,7 +17,7 @@ from tests.benchmarks._torch import double_well as torch_contenders
 from tests.benchmarks._workload import Workload
 
 DT = 2.0**-7
-SUBSTEPS = 16
+SUBSTEPS, SIGN_SUBSTEPS = 16, 64
 
 
 def drift(x: Any) -> Any:
@@ -36,7 +36,9 @@ def _terms(path: dfx.AbstractPath) -> dfx.MultiTerm:
     return dfx.MultiTerm(dfx.ODETerm(lambda t, x, args: drift(x)), noise)
 
 
-def counter_solve(paths: int, steps: int, increments: AbstractIncrements | None = None) -> Callable:
+def counter_solve(
+    paths: int, steps: int, increments: AbstractIncrements | None = None, substeps: int = SUBSTEPS
+) -> Callable:
     """One solve of the whole batch with noise by counter: (seed, x0) ↦ x at the end."""
     t1 = steps * DT
 
@@ -45,7 +47,7 @@ def counter_solve(paths: int, steps: int, increments: AbstractIncrements | None 
         term = FusedTerm(lambda t, x, args, dt, dw: drift(x) * dt + diffusion(x) * dw, path)
         # With max_steps this adjoint would keep what reverse differentiation needs; stock diffrax paths refuse it too.
         rest = {"adjoint": dfx.DirectAdjoint(), "max_steps": None}
-        return dfx.diffeqsolve(term, MacroEuler(SUBSTEPS), 0.0, t1, SUBSTEPS * DT, x0, **rest).ys
+        return dfx.diffeqsolve(term, MacroEuler(substeps), 0.0, t1, substeps * DT, x0, **rest).ys
 
     return solve
 
@@ -119,13 +121,12 @@ def workload(quick: bool) -> Workload:
     piece = {"paths": paths, "steps": steps // 16}
     words, key, x0 = jnp.array([0, 7], jnp.uint32), jr.key(7), jnp.zeros(paths, jnp.float32)
     keys, starts = jr.split(key, few), jnp.zeros(few, jnp.float32)
-    ours, signs = counter_solve(paths, steps), counter_solve(paths, steps, TwoPointIncrements())
+    ours, signs = counter_solve(paths, steps), counter_solve(paths, steps, TwoPointIncrements(), SIGN_SUBSTEPS)
     by_torch, skipped = torch_contenders(paths, steps // 16, DT)
     contenders = [
         Contender.compiled("diffrax, CounterPath and MacroEuler", ours, words, x0, wide=True, **size),
         Contender.compiled("the same, two-valued increments", signs, words, x0, wide=True, **size),
         Contender.compiled("our loop without diffrax", _fused_loop(paths, steps), words, x0, wide=True, **size),
-        Contender.compiled("the first without wide vectors", ours, words, x0, **size),
         Contender.compiled("lax.scan, jax.random.normal", _scan(paths, steps), key, x0, **size),
         Contender.compiled("diffrax batched, UnsafeBrownianPath", _batched(paths, steps), key, x0, **size),
         Contender.compiled("diffrax vmap, VirtualBrownianTree", _tree(short), keys, starts, **small),
