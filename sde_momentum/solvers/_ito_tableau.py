@@ -16,7 +16,7 @@ class ItoTableau(NamedTuple):
 
     References:
         A. Rößler, "Second order Runge–Kutta methods for Itô stochastic differential equations", SIAM J. Numer. Anal. 47
-        (2009), 1713–1738, (5.1) and Theorem 5.1.
+        (2009), 1713–1738: the class of methods and its conditions for weak order 2.
     """
 
     a0: _Rows
@@ -51,7 +51,7 @@ RI6 = ItoTableau(
     beta3=_row("-1/2", "1/4", "1/4"),
     beta4=_row(0, "1/2", "-1/2"),
 )
-"""RI6 of Rößler (2009), Table 5.2: two drifts a step, rational coefficients."""
+"""RI6 of Rößler (2009): two drifts a step, rational coefficients."""
 
 _P, _Q, _R = sqrt(38 / 491), sqrt(1105 / 991), sqrt(221 / 4955)
 

@@ -67,7 +67,7 @@ class WeakRK2(AbstractOneStep):
 
     References:
         A. Rößler, "Second order Runge–Kutta methods for Itô stochastic differential equations", SIAM J. Numer. Anal. 47
-        (2009), 1713–1738, (5.1).
+        (2009), 1713–1738.
     """
 
     tableau: ItoTableau = eqx.field(default=DRI1, static=True)

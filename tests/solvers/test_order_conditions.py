@@ -7,7 +7,7 @@ from sde_momentum.solvers import DRI1, RI6
 
 
 def order_conditions(table):
-    """The 59 conditions for weak order 2 of Rößler (2009), Theorem 5.1, as left side minus right side; here A² = 0.
+    """The 59 conditions for weak order 2 of Rößler (2009), as left side minus right side; here A² = 0.
 
     The letters are those of the theorem, with e = (1, 1, 1).
     """

@@ -21,7 +21,7 @@ from enumerated_noise import (
 from sde_momentum.solvers import DRI1, RI6, FusedTerm, SmallNoise, WeakRK2, WeakRK2Additive, extrapolate
 
 ROOT2 = math.sqrt(2)
-SCIML = (  # the two-dimensional test with non-commutative noise of Rößler (2009), (8.4), used by the SciML suite
+SCIML = (  # the two-dimensional test with non-commutative noise of Rößler (2009), used by the SciML suite
     np.array([[-273 / 512, 0], [-1 / 160, -785 / 512 + ROOT2 / 8]]),
     np.array([[[1 / 4, 0], [0, (1 - 2 * ROOT2) / 4]], [[1 / 16, 0], [1 / 10, 1 / 16]]]),
 )
