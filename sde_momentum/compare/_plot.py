@@ -8,6 +8,9 @@ import xarray as xr
 
 from sde_momentum.compare._order_fit import OrderFit
 
+# Standard errors below this fraction of the smallest error are not drawn as a floor.
+_VISIBLE = 0.2
+
 
 def plot_study(
     dataset: xr.Dataset, orders: Mapping[str, OrderFit], axes: Any = None, *, claimed_order: float | None = None,
@@ -37,7 +40,7 @@ def plot_study(
     errors, deviations = np.abs(last["error"].values), last["standard_error"].values
     positive = errors[errors > 0]
     if len(positive):
-        _noise_floor(axes, rates, deviations)
+        _noise_floor(axes, rates, deviations, positive.min())
         if claimed_order is not None:
             _reference_slopes(axes, rates, errors, claimed_order, dataset.attrs.get("remainder_exponent", 1.0))
         _limits(axes, rates, positive, deviations)
@@ -59,10 +62,10 @@ def _draw_observable(axes, rates, errors, deviations, name, fit, color) -> None:
         axes.plot(fine, np.abs(fit.predict(fine)), color=color, lw=1)
 
 
-def _noise_floor(axes, rates, deviations) -> None:
-    """What is below the largest standard error cannot be seen."""
+def _noise_floor(axes, rates, deviations, smallest) -> None:
+    """What is below the largest standard error cannot be seen; a floor far below the errors is left out."""
     level = deviations.max(axis=1)
-    if np.any(level > 0):
+    if level.max() > _VISIBLE * smallest:
         axes.fill_between(rates, level, 1e-300, color="0.88", lw=0, zorder=0, label="one standard error")
 
 
@@ -81,7 +84,7 @@ def _reference_slopes(axes, rates, errors, claimed, grade) -> None:
 
 def _limits(axes, rates, positive, deviations) -> None:
     """Room for the points; a floor far below them is cut off."""
-    seen = np.concatenate([positive, deviations[deviations > 0.2 * positive.min()]])
+    seen = np.concatenate([positive, deviations[deviations > _VISIBLE * positive.min()]])
     axes.set_ylim(0.3 * seen.min(), 5.0 * positive.max())
     axes.set_xlim(rates.min() / 1.25, rates.max() * 1.25)
 
