@@ -18,9 +18,18 @@ class Derive:
     order: int = 1
     """Weak order."""
     regime: str = ""
-    """Noise scale and clock: small-noise or noise-dominated; the optimizer's default when left out."""
+    """Noise scale and clock by name, such as small-noise; the optimizer's default when left out. See --regimes."""
     momentum_index: str = ""
-    """α in 1 − β = λ η^α of the noise-dominated regime, such as 0, 1/2 or 1."""
+    """α in 1 − β = λ η^α, any rational number such as 0, 1/2, 1 or 3/2; the clock is found. Noise-dominated unless
+    --regime small-noise is given."""
+    regimes: bool = False
+    """List the optimizer's regimes by name, and stop."""
+    schedule: tuple[str, ...] = ()
+    """What is a function of time: learning_rate, for η φ(t), or other numbers of the optimizer."""
+    weight_decay: Literal["none", "coupled", "decoupled"] = "none"
+    """Add weight decay to the gradient, or beside the step."""
+    svag: Literal["none", "plain", "adaptive"] = "none"
+    """Amplify the noise and shorten the steps, in the scaling of the SGD family or of adaptive methods."""
     describes: Literal["x", "slow"] = "x"
     """The law of the parameters, or of the slow variable of an elimination."""
     format: Literal["text", "latex", "mathml", "json"] = "text"
@@ -28,11 +37,15 @@ class Derive:
 
     def run(self) -> None:
         """Print the limit, or the obstruction."""
-        from sde_momentum.cli._lookup import find_regime, find_rule
+        from sde_momentum.cli._lookup import find_regime, find_rule, wrapped
         from sde_momentum.symbolic import modified_equation, to_json, to_mathml
 
-        rule = find_rule(self.name)
+        rule = wrapped(find_rule(self.name), self.weight_decay, self.svag)
+        if self.regimes:
+            print("\n".join(map(str, rule.regimes())))
+            return
         regime = find_regime(rule, self.regime, self.momentum_index)
+        regime = regime.scheduled(*self.schedule) if self.schedule else regime
         limit = modified_equation(rule, regime, order=self.order, describes=self.describes)
         writers = {"text": str, "latex": lambda it: it._repr_latex_(), "mathml": to_mathml, "json": to_json}
         print(writers[self.format](limit))

@@ -3,7 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
-from sde_momentum.optimizers import CATALOGUE, momentum_regime
+import sympy as sp
+
+from sde_momentum.optimizers import CATALOGUE, momentum_regime, svag, weight_decay
 from sde_momentum.symbolic import Regime, UpdateRule
 
 
@@ -23,12 +25,20 @@ def find_rule(name: str) -> UpdateRule:
     return CATALOGUE[name]()
 
 
+def wrapped(rule: UpdateRule, decay: str, amplification: str) -> UpdateRule:
+    """The rule with weight decay and SVAG as asked for."""
+    rule = rule if decay == "none" else weight_decay(rule, decoupled=decay == "decoupled")
+    return rule if amplification == "none" else svag(rule, adaptive=amplification == "adaptive")
+
+
 def find_regime(rule: UpdateRule, name: str, momentum_index: str) -> Regime:
-    """One of the rule's regimes by name, or the noise-dominated one at a momentum index."""
+    """One of the rule's regimes by name, or the one found at a momentum index."""
     if momentum_index:
-        if name not in ("", "noise-dominated"):
-            raise ValueError("`--momentum-index` belongs to the noise-dominated regime; leave `--regime` out.")
-        return momentum_regime(rule, momentum_index)
+        if name not in ("", "noise-dominated", "small-noise"):
+            raise ValueError(
+                "with `--momentum-index` the clock is found; `--regime` may then be noise-dominated or small-noise."
+            )
+        return momentum_regime(rule, momentum_index, sp.S.One if name == "small-noise" else None)
     if not name:
         return rule.default_regime()
     known = {regime.name: regime for regime in rule.regimes()} if rule.regimes else {}

@@ -73,6 +73,8 @@ def _decomposed(expression: sp.Expr) -> tuple[int, Fraction, list[tuple[sp.Expr,
         if not exponent.is_Rational:
             base, exponent = factor, sp.S.One
         power = Fraction(int(exponent.p), int(exponent.q))
+        if base.is_Mul and power.denominator > 1:  # √-(a - b) is written √(b - a)
+            base = sp.expand(base)
         if power.denominator == 1 and _is_negative(base):
             base, sign = sp.expand(-base), sign * (-1) ** power.numerator
         leading = _leading_monomial(base) if base.is_Add else sp.S.One

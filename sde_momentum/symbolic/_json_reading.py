@@ -31,7 +31,8 @@ def read_limit(data: dict[str, Any]) -> Limit:
 
 def read_no_diffusion(data: dict[str, Any]) -> NoDiffusion:
     """The obstruction that `no_diffusion_fields` wrote."""
-    return NoDiffusion(**_read_common(data), obstruction=_read_by_names(data["obstruction"]))
+    obstruction, part = _read_by_names(data["obstruction"]), _string(data.get("part", "generator"))
+    return NoDiffusion(**_read_common(data), obstruction=obstruction, part=part)
 
 
 def _read_common(data: dict[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,12 @@ def limit_fields(limit: Limit) -> dict[str, Any]:
 
 def no_diffusion_fields(verdict: NoDiffusion) -> dict[str, Any]:
     """Every field of an obstruction, in a fixed order."""
-    return {"kind": "no_diffusion", **_common_fields(verdict), "obstruction": _by_names(verdict.obstruction)}
+    return {
+        "kind": "no_diffusion",
+        **_common_fields(verdict),
+        "obstruction": _by_names(verdict.obstruction),
+        "part": verdict.part,
+    }
 
 
 def _common_fields(statement: Limit | NoDiffusion) -> dict[str, Any]:

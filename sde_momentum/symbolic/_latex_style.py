@@ -13,7 +13,7 @@ class LatexStyle(Style):
     r"""LaTeX: `\frac{\eta}{4}\frac{1 + \beta}{1 - \beta}\,|\nabla L|^2`."""
 
     gradient_sign, hessian, noise_covariance, noise_factor = r"\nabla ", "H", r"\Sigma", r"\Sigma^{1/2}"
-    identity, loss = "I", "L"
+    identity, loss, ones = "I", "L", r"\mathbf{1}"
     kronecker, dot_sign, component_sign, noise_scale, noise = r"\delta", r" \cdot ", r" \, ", r"\sigma", r"\xi"
     kappa, cumulant_n, second_derivative = r"\kappa", r"\kappa_{n}", r"\nabla^{2} L"
 

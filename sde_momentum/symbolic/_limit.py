@@ -65,6 +65,18 @@ class Limit:
         return tuple(v for v in self.rule.state if v not in self.eliminated)
 
     @property
+    def lift_normalization(self) -> str:
+        """How the lift U of P U = U E is fixed, empty where nothing was eliminated.
+
+        U is unique up to operators free of the fast variables. `"stationary"`: E f(x) over the relaxed fast variables
+        is what f evolves to, so that the equation gives the law of x. `"free"`: no part of U − I is free of the fast
+        variables, so that the equation gives the law of the slow variable. They agree to order 2 and differ at order 3.
+        """
+        if not self.eliminated:
+            return ""
+        return "free" if self.describes == "slow" else "stationary"
+
+    @property
     def hyperparameters(self) -> tuple[str, ...]:
         """Names that need a number before the equation can be integrated, `learning_rate` first."""
         expressions = [*self.drift.values(), *self.factor.values(), *self.initial_shift.values()]
@@ -92,7 +104,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class NoDiffusion:
-    """The proof that no diffusion of this order exists: generator terms with three or more derivatives.
+    """The proof that no diffusion of this order exists, and which part of an equation is at fault.
 
     Args:
         rule: the optimizer.
@@ -101,6 +113,9 @@ class NoDiffusion:
         obstruction: tuple of variables → tensor expression with as many free indices; the coefficient of the
             corresponding derivatives of f, at the lowest power of η where one occurs.
         describes: which variable's law was asked for.
+        part: `"generator"` where expectations evolve by more than two derivatives; `"start"` where the start would have
+            to be spread by an operator with more than two; `"covariance"` where the terms with two derivatives are no
+            covariance, whatever is added beyond the order (the obstruction is then the block that is too large).
     """
 
     rule: UpdateRule
@@ -108,6 +123,7 @@ class NoDiffusion:
     order: int
     obstruction: Mapping[tuple[str, ...], TensorExpression]
     describes: str = "x"
+    part: str = "generator"
 
     exists = False
 

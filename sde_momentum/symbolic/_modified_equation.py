@@ -16,6 +16,7 @@ from ._limit import Limit, NoDiffusion
 from ._noise_law import GENERAL
 from ._one_step import OneStep
 from ._operator import Operator
+from ._positivity import indefinite_block
 from ._reduction import Reduced, reduce_rule
 from ._regime import Regime, power_of_learning_rate
 from ._rule import UpdateRule
@@ -45,6 +46,7 @@ def modified_equation(
 
     Raises:
         ValueError: `order` is not a positive integer, or the regime does not fit the rule.
+        TypeError: `rule` or `regime` is something else.
 
     Example:
         >>> from sde_momentum.optimizers import sgdm
@@ -55,6 +57,12 @@ def modified_equation(
     References:
         Li, Tai, E (2019), theorem 9 and corollary 10, for plain gradient descent.
     """
+    if not isinstance(rule, UpdateRule):
+        raise TypeError(
+            f"`rule` must be an UpdateRule, such as sde_momentum.optimizers.sgd(), got {type(rule).__name__}."
+        )
+    if regime is not None and not isinstance(regime, Regime):
+        raise TypeError(f"`regime` must be a Regime, such as one of rule.regimes(), got {type(regime).__name__}.")
     if not isinstance(order, int) or order < 1:
         raise ValueError(f"`order` must be a positive integer, got {order!r}.")
     if describes not in ("x", "slow"):
@@ -68,11 +76,15 @@ def _derive(rule: UpdateRule, regime: Regime, order: int, describes: str) -> Lim
     derivation = _Derivation(rule, regime, below)
     generator, start = derivation.generator(describes), derivation.start(describes)
     _require_finite(rule, regime, generator)
-    obstruction = _lowest_obstruction(generator) or _lowest_obstruction(start.log())
-    if obstruction:
-        return NoDiffusion(rule, regime, order, obstruction, describes)
+    for part, operator in (("generator", generator), ("start", start.log())):
+        obstruction = _lowest_obstruction(operator)
+        if obstruction:
+            return NoDiffusion(rule, regime, order, obstruction, describes, part)
     generator = canonical_functions(generator)
     covariance = covariance_of(generator) or _leading_covariance(rule, regime, below, describes)
+    too_large = indefinite_block(covariance, below)
+    if too_large:
+        return NoDiffusion(rule, regime, order, too_large, describes, "covariance")
     eliminated = tuple(derivation.reduced.replacement)
     parameters = variable(rule.state[0])
     try:

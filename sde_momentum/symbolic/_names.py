@@ -6,6 +6,7 @@ put together in this way (a component used elementwise, say) raises `Unnameable`
 
 from collections.abc import Iterator
 
+from ._extraction import ONE
 from ._field_functions import function_expression
 from ._graph import FREE, Graph, Label, labels, relabel
 from ._index_notation import elementwise, in_indices, index_letters
@@ -19,6 +20,8 @@ def name_of(style: Style, graph: Graph) -> tuple[str, ...]:
     A graph without a name is one factor in index notation. As a vector or a matrix, which stand beside coordinate-free
     ones, it is in parentheses that carry its free indices; a tensor of higher rank is always written by its components.
     """
+    if [node.field for node in graph] == [ONE]:
+        return (style.ones,)
     frees = tuple(sorted({label for label in labels(graph) if label < 0}, reverse=True))
     if len(frees) > 2:
         return (in_indices(style, graph, frees),)

@@ -22,21 +22,31 @@ Obstruction = Mapping[tuple[str, ...], TensorExpression]
 def refusal(style: Style, verdict: NoDiffusion) -> str:
     """No diffusion of this order, for which variable, and at which power of the learning rate it fails."""
     subject = style.state(verdict.rule.state[0]) if verdict.describes == "x" else style.prose("the slow variable")
+    begin, end = _FAULTS[verdict.part]
     parts = (
         style.prose(f"no diffusion of order {verdict.order} exists for the law of "),
         subject,
         style.prose(" in this regime: at "),
         expression(style, _power(verdict)),
-        style.prose(" the expansion of its expectations holds derivatives of "),
+        style.prose(f" {begin} "),
         style.test_function,
-        style.prose(" that no diffusion has:"),
+        style.prose(f" {end}:"),
     )
     return "".join(parts)
+
+
+_FAULTS = {
+    "generator": ("the expansion of its expectations holds derivatives of", "that no diffusion has"),
+    "start": ("the transient of the eliminated variables acts by derivatives of", "that no shifted start has"),
+    "covariance": ("the second derivatives of", "hold a block too large for those of its two variables"),
+}
 
 
 def remedy(style: Style, verdict: NoDiffusion) -> str:
     """What makes these terms vanish, and which orders they do not reach."""
     sentence = _condition(style, verdict.obstruction)
+    if verdict.part == "covariance":
+        sentence = style.prose("no factor of the covariance exists to this order")
     unaffected = obstruction_power(verdict.obstruction) // verdict.regime.grade
     if unaffected < 1:
         return sentence

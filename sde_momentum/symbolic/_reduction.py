@@ -115,13 +115,38 @@ def _fast_variables(rule: UpdateRule, regime: Regime, update: dict[str, sp.Expr]
         gap = sp.cancel(1 - sp.diff(update[name], variable(name)))
         coefficient, exponent = leading_power(gap)
         if coefficient != 0 and exponent < regime.clock_exponent:
+            _require_forgetting(rule, name, 1 - gap)
             found.append(name)
-    return tuple(found)
+    return _ordered(rule, found, update)
+
+
+def _require_forgetting(rule: UpdateRule, name: str, factor: sp.Expr) -> None:
+    """A fast variable must relax: |A| < 1."""
+    if sp.expand(factor - 1).is_nonnegative or sp.expand(factor + 1).is_nonpositive:
+        raise ValueError(
+            f"rule `{rule.name}`: `{name}` is multiplied by {factor} in every step, so it never forgets and cannot be "
+            "eliminated; leave it out of `fast`, or correct its update."
+        )
+
+
+def _ordered(rule: UpdateRule, names: list[str], update: dict[str, sp.Expr]) -> tuple[str, ...]:
+    """Fast variables sorted so that each depends on earlier ones only."""
+    pending, ordered = list(names), []
+    while pending:
+        free = [n for n in pending if not any(update[n].has(variable(other)) for other in pending if other != n)]
+        if not free:
+            raise ValueError(
+                f"rule `{rule.name}`: the fast variables {', '.join(pending)} depend on each other in a circle, so "
+                "they cannot be eliminated one after the other; rewrite them as independent averages."
+            )
+        ordered.append(free[0])
+        pending.remove(free[0])
+    return tuple(ordered)
 
 
 def _require_linear(rule: UpdateRule, fast: tuple[str, ...], update: dict[str, sp.Expr]) -> None:
     symbols = [variable(name) for name in fast]
-    for name, symbol in zip(fast, symbols, strict=True):
+    for name in fast:
         own = update[name]
         others = {variable(v) for v in rule.state} - set(symbols)
         for other in symbols:
@@ -130,12 +155,6 @@ def _require_linear(rule: UpdateRule, fast: tuple[str, ...], update: dict[str, s
                 raise ValueError(
                     f"rule `{rule.name}`: `{name}` cannot be eliminated, its update is not linear in `{other}`."
                 )
-        if any(sp.diff(own, other) != 0 for other in symbols[fast.index(name) + 1 :]):
-            raise ValueError(
-                f"rule `{rule.name}`: fast variables must be listed so that each depends on earlier ones only, but "
-                f"`{name}` depends on a later one."
-            )
-        del symbol
 
 
 def _slow_offset(rule: UpdateRule, fast: tuple[str, ...], update: dict[str, sp.Expr]) -> sp.Expr:
@@ -149,7 +168,10 @@ def _slow_offset(rule: UpdateRule, fast: tuple[str, ...], update: dict[str, sp.E
     slope = quiet.jacobian(symbols)
     push = sp.Matrix([(update[parameters] - variable(parameters)).subs(others)]).jacobian(symbols)
     if push.free_symbols & set(symbols):
-        raise ValueError(f"rule `{rule.name}`: the parameters are not linear in the fast variables {fast}.")
+        raise ValueError(
+            f"rule `{rule.name}`: the update of `{parameters}` is not linear in the fast variables {', '.join(fast)}, "
+            "so they cannot be eliminated: only averages that enter linearly can."
+        )
     conserved = (push * (sp.eye(len(fast)) - slope).inv()).applyfunc(sp.cancel)
     return sp.expand(-(conserved * symbols)[0])
 

@@ -205,8 +205,20 @@ def update_rule(
                 f"rule `{name}` must take ({', '.join((*state, 'g'))}) by position, but takes {positional}."
             )
         arguments = [variable(v) for v in state]
-        returned = function(*arguments, _GradientArgument("g", real=True), **{k: hyperparameter(k) for k in keywords})
+        try:
+            returned = function(
+                *arguments, _GradientArgument("g", real=True), **{k: hyperparameter(k) for k in keywords}
+            )
+        except TypeError as error:
+            raise TypeError(
+                f"rule `{name}` is evaluated on sympy symbols, and something in it cannot be ({error}): use sympy's "
+                "functions, and no branch on a value."
+            ) from error
         values = returned if isinstance(returned, tuple | list) else (returned,)
+        if any(value is None for value in values):
+            raise ValueError(
+                f"rule `{name}` returns None for {state[list(values).index(None)]}: is a `return` missing?"
+            )
         if len(values) != len(state):
             raise ValueError(
                 f"rule `{name}` returns {len(values)} value(s) for the {len(state)} state variables {state}: "

@@ -37,6 +37,7 @@ class Style(ABC):
     gradient_sign = hessian = noise_covariance = noise_factor = identity = kronecker = loss = ""
     dot_sign = component_sign = noise_scale = noise = kappa = cumulant_n = second_derivative = ""
     test_function = "f"
+    ones = "1"
 
     def state(self, name: str) -> str:
         """A state variable."""

@@ -42,6 +42,23 @@ def test_derive_in_every_format(capsys, form, mark):
     assert mark in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "mark"),
+    [
+        (["sgdm", "--momentum-index", "3/2"], "dM = λ·∇L dt"),
+        (["sgdm", "--momentum-index", "1", "--regime", "small-noise"], "dM = λ·(∇L - M) dt"),
+        (["sgd", "--schedule", "learning_rate", "--order", "2"], "-∇((φ - 1/2·φ′·η)·L + 1/4·η·φ²·|∇L|²) dt"),
+        (["sgd", "--weight-decay", "coupled"], "ω·|X|²"),
+        (["sgd", "--svag", "plain", "--order", "2"], "η/ℓ·|∇L|²"),
+        (["sgdm", "--regimes"], "frictionless, momentum index 3/2"),
+    ],
+)
+def test_derive_with_options(capsys, words, mark):
+    """Momentum indices with their clocks, schedules, wrappers, and the list of regimes."""
+    assert main(["derive", *words]) == 0
+    assert mark in capsys.readouterr().out
+
+
 def test_derive_shows_the_obstruction(capsys):
     """That no diffusion exists is an answer, with status 0."""
     assert main(["derive", "sgd", "--order", "2", "--regime", "noise-dominated"]) == 0
