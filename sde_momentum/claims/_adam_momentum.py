@@ -8,7 +8,7 @@ import xarray as xr
 
 from sde_momentum.claims._claim import Claim, Evidence, Measurement, Settings, expected_to_fail
 from sde_momentum.claims._many_runs import trajectories
-from sde_momentum.claims._nearness import bounded, near, ratio_of
+from sde_momentum.claims._nearness import near
 from sde_momentum.claims._themes import BOUNDARY
 from sde_momentum.compare import PairedChains
 from sde_momentum.dynamics import chain
@@ -16,13 +16,12 @@ from sde_momentum.optimizers import adam
 from sde_momentum.problems import AbstractProblem, quadratic
 from sde_momentum.symbolic import LEARNING_RATE, Regime, hyperparameter
 
-_STEPS = (100, 200, 400, 800, 1600)  # to t = kη² = 1
+_STEPS = (50, 100, 200, 400, 800)  # to t = kη² = 1
 _MOMENTA = (0.5, 0.9)
 _FORGETTING = 3.0  # 1 − β₁ = 3η² in the control
 _SIGMA, _EPSILON, _DECAY = 1.0, 0.1, 1.0
-_REPLICAS = 32_768
-_FALL = 0.25  # √(100/1600): the rate of the bound that SGD and SGDM obey
-_MARGIN = 0.05
+_REPLICAS = 16_384
+_MARGIN = 0.02
 _CONTROL = "1 − β₁ = 3η²"
 
 
@@ -48,9 +47,8 @@ def experiment(settings: Settings) -> Evidence:
         },
         {"momentum": names, "learning_rate": np.array(_STEPS) ** -0.5},
     )
-    measurements = [m for name in names[:-1] for m in (_falls(dataset, name), _is_small(dataset, name))]
-    wrong = (_falls(dataset, _CONTROL), _is_small(dataset, _CONTROL))
-    measurements += [expected_to_fail(one, f"the same where {_CONTROL}") for one in wrong]
+    measurements = [_is_small(dataset, name) for name in names[:-1]]
+    measurements.append(expected_to_fail(_is_small(dataset, _CONTROL), f"as small where {_CONTROL}"))
     return Evidence(tuple(measurements), dataset, (), _remarks(settings))
 
 
@@ -99,13 +97,6 @@ def _both_losses(process: Any, state: Any) -> Any:
     return jnp.stack([problem.loss(state[name]["x"]) for name in ("first", "second")])
 
 
-def _falls(dataset: xr.Dataset, name: str) -> Measurement:
-    """|gap| at the smallest learning rate as a part of that at the largest."""
-    part = dataset.sel(momentum=name)
-    first, *_, last = zip(part["gap"].values, part["standard_error"].values, strict=True)
-    return bounded(f"{name}: gap at {_STEPS[-1]} steps over that at {_STEPS[0]}", ratio_of(last, first), below=_FALL)
-
-
 def _is_small(dataset: xr.Dataset, name: str) -> Measurement:
     """The gap at the smallest learning rate as a part of the fall of the loss."""
     part = dataset.sel(momentum=name).isel(learning_rate=-1)
@@ -137,7 +128,7 @@ def figure(dataset: xr.Dataset):
     first = np.abs(dataset["gap"].isel(momentum=0).values)
     axis.plot(rates, 0.5 * first[0] * (rates / rates[0]) ** 2, color="0.8", lw=0.8, zorder=0, label="slope 2")
     axis.set(xscale="log", yscale="log", xlabel="learning rate η", ylabel="|E L(β₁) − E L(0)| at t = 1")
-    axis.set_xticks([0.025, 0.05, 0.1], ["0.025", "0.05", "0.1"])
+    axis.set_xticks([0.035, 0.05, 0.1], ["0.035", "0.05", "0.1"])
     axis.minorticks_off()
     axis.legend(fontsize="small", frameon=False)
     return fig

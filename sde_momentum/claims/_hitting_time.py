@@ -20,7 +20,7 @@ _START = np.array([2.0, 0.5])
 _RATES = (1e-3, 1.25e-4, 1.5625e-5)  # γ^{−2/3} = 100, 400, 1600
 _SCALED = tuple(4.5 * 2 ** (-k / 2) for k in range(7, -1, -1))  # s = (1 − β) γ^{−2/3}
 _END, _SAVES = 40.0, 400  # in units of γ^{−2/3} steps
-_PATHS, _GROUPS = 1_024, 16
+_PATHS, _GROUPS = 2_048, 16
 _LEVEL = np.exp(-1)
 _MARGIN = 0.1
 _EQUATION = r"K(\gamma, \beta) \simeq \gamma^{-2/3}\,T(s),\qquad s = (1-\beta)\,\gamma^{-2/3}"
@@ -95,11 +95,8 @@ def _interior(dataset: xr.Dataset) -> Measurement:
 
 
 def _bottom(places: np.ndarray, values: np.ndarray) -> float:
-    """Where the parabola through the smallest value and its neighbors is lowest; the end of the grid if it is there."""
-    k = int(np.argmin(values))
-    if k in (0, len(values) - 1):
-        return float(places[k])
-    bend, slope, _ = np.polyfit(places[k - 1 : k + 2], values[k - 1 : k + 2], 2)
+    """Where the parabola through the first five values, which surround the smallest one, is lowest."""
+    bend, slope, _ = np.polyfit(places[:5], values[:5], 2)
     return float(-slope / (2 * bend))
 
 
@@ -123,6 +120,7 @@ def figure(dataset: xr.Dataset):
     scaled = dataset["scaled"].values
     for number, rate in enumerate(dataset["learning_rate"].values):
         part = dataset["steps"].sel(learning_rate=rate)
+        part = part.where(np.isfinite(part).all("group"))  # one group that never settles leaves no mean
         means, errors = part.mean("group").values, 5 * part.std("group", ddof=1).values / part.sizes["group"] ** 0.5
         unit = float(rate) ** (-2 / 3)
         style = {"fmt": ("o-", "s-", "^-")[number], "color": f"C{number}", "ms": 4, "lw": 0.9, "capsize": 2}

@@ -41,12 +41,13 @@ def trajectories(
     arrays, static = zip(*(eqx.partition(process, eqx.is_array) for process in processes), strict=True)
     stack = lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves])
     stacked, x0 = jax.tree.map(stack, *arrays), jax.tree.map(stack, *starts)
-    found = _run(static[0], stacked, x0, observe, saves, paths, jnp.asarray(steps // saves), seed)
+    words = np.array([seed >> 32, seed & 0xFFFFFFFF], np.uint32)  # traced: another seed is not compiled again
+    found = _run(static[0], stacked, x0, observe, saves, paths, jnp.asarray(steps // saves), words)
     return np.asarray(found)
 
 
 @eqx.filter_jit
-def _run(static: Any, arrays: Any, x0: Any, observe: Any, saves: int, paths: int, each: Array, seed: int) -> Array:
+def _run(static: Any, arrays: Any, x0: Any, observe: Any, saves: int, paths: int, each: Array, seed: Array) -> Array:
     first = eqx.combine(jax.tree.map(lambda leaf: leaf[0], arrays), static)
     index = jnp.arange(paths, dtype=jnp.uint32)
 

@@ -25,7 +25,7 @@ _SCALE = 1.5  # of the weights at the start, so that tr H has far to fall
 _DELTA = 5.6  # full batch of 32: Σ = cH with c = δ²/32 = 0.98
 _RATE, _STEPS, _SAVES = 0.025, 32_000, 10
 _MOMENTUM = 0.9
-_REPLICAS = 4
+_REPLICAS = 8
 _MARGIN = 0.15
 _RUNS = ("SGD", f"SGDM, β = {_MOMENTUM:g}", "GD, no label noise")
 _EQUATION = r"\frac{dY}{d\tau} = -\frac{c}{4}\,\nabla_\Gamma \operatorname{tr} H,\qquad c = \delta^2/n"
