@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import jax.scipy.special as special
 import sympy as sp
 
+from sde_momentum.dynamics._kummer_value import kummer
+
 # `lambdify(..., "jax")` leaves these to host functions, which fail under jit.
 _MODULES: list[Any] = [
     {
@@ -17,7 +19,7 @@ _MODULES: list[Any] = [
         "gamma": special.gamma,
         "loggamma": special.gammaln,
         "sign": jnp.sign,
-        "Kummer": special.hyp1f1,
+        "Kummer": kummer,
     },
     "jax",
 ]

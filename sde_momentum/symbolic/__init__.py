@@ -4,6 +4,10 @@ from ._coordinates import CoordinateEquation as CoordinateEquation
 from ._coordinates import coordinate_equation as coordinate_equation
 from ._coordinates_components import in_coordinates as in_coordinates
 from ._coordinates_difference import difference as difference
+from ._field_functions import LOSS_SLOPE as LOSS_SLOPE
+from ._field_functions import NOISE_DEVIATION as NOISE_DEVIATION
+from ._field_functions import NOISE_VARIANCE as NOISE_VARIANCE
+from ._field_functions import SQUARED_GRADIENT as SQUARED_GRADIENT
 from ._field_functions import function_expression as function_expression
 from ._field_functions import scalar_expression as scalar_expression
 from ._fields import elementwise_expression as elementwise_expression
@@ -71,6 +75,10 @@ __all__ = [
     "slow_equation",
     "spectral_noise",
     "elementwise_expression",
+    "LOSS_SLOPE",
+    "NOISE_DEVIATION",
+    "NOISE_VARIANCE",
+    "SQUARED_GRADIENT",
     "function_expression",
     "scalar_expression",
     "squared_norm",
