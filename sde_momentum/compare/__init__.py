@@ -4,6 +4,10 @@ from sde_momentum.compare._affine import Moments as Moments
 from sde_momentum.compare._affine_chain import AffineChain as AffineChain
 from sde_momentum.compare._affine_chain import schedule_moments as schedule_moments
 from sde_momentum.compare._affine_sde import AffineSDE as AffineSDE
+from sde_momentum.compare._catalogue_study import CatalogueRow as CatalogueRow
+from sde_momentum.compare._catalogue_study import CatalogueStudy as CatalogueStudy
+from sde_momentum.compare._catalogue_study import catalogue_study as catalogue_study
+from sde_momentum.compare._comonotone import comonotone as comonotone
 from sde_momentum.compare._compare_laws import LawComparison as LawComparison
 from sde_momentum.compare._compare_laws import compare_laws as compare_laws
 from sde_momentum.compare._distances import sliced_wasserstein as sliced_wasserstein
@@ -70,11 +74,15 @@ __all__ = [
     "StrongError",
     "telescope",
     "Telescope",
+    "catalogue_study",
+    "CatalogueStudy",
+    "CatalogueRow",
     "momentum_index_study",
     "MomentumIndexStudy",
     "averaged_learning_rates",
     "ScheduledChain",
     "CoupledLimit",
+    "comonotone",
     "CoupledLevels",
     "PairedChains",
     "affine_chain",

@@ -1,0 +1,101 @@
+"""Every limit of the catalogue in numbers: the measured order is the claimed one, and no wrong coefficient passes."""
+
+import numpy as np
+import pytest
+
+from sde_momentum.compare import Verdict, catalogue_study
+
+LINEAR = ("sgd", "sgdm", "heavy_ball", "nesterov", "qhm")
+
+
+def check(study):
+    """Every row passes, and every row with an equation beyond its leading term had controls."""
+    assert not study.failures, str(study)
+    assert any(row.exists for row in study.rows)
+    for row in study.rows:
+        if row.exists:
+            assert row.attained or row.measured.order > row.claimed_order
+            assert row.controls
+
+
+def test_gradient_descent():
+    """GD at order 2: both coefficients of its equation matter."""
+    study = catalogue_study(["gd"], orders=(2,))
+    check(study)
+    assert [len(row.controls) for row in study.rows] == [2]
+    assert study.rows[0].attained
+
+
+@pytest.mark.slow
+def test_gradient_descent_to_order_three():
+    """GD has order p to every order, and each coefficient of its equation matters."""
+    study = catalogue_study(["gd"], orders=(1, 2, 3))
+    check(study)
+    assert [len(row.controls) for row in study.rows] == [1, 2, 4]
+    assert all(row.attained for row in study.rows)
+
+
+def test_sgd_with_noise_that_depends_on_the_place():
+    """SGD at order 2, by moments: drift, its correction and the noise are each rejected when half as large again."""
+    study = catalogue_study(["sgd"], orders=(2,), routes=("moments",))
+    check(study)
+    small, dominated = study.rows
+    assert small.attained
+    assert len(small.controls) == 3
+    assert not dominated.exists
+    assert "no diffusion of this order" in str(study)
+    table = study.to_dataset()
+    assert list(table["rejected"].values) == [3, 0]
+    assert np.isnan(table["measured_order"].values[1])
+
+
+def test_a_change_that_the_order_cannot_see_passes():
+    """At order 1 and unit noise the factor of the noise is not among the controls: only order 2 sees it."""
+    (row,) = catalogue_study(["gd"], orders=(1,)).rows
+    assert [change.part for change in row.controls] == ["drift"]
+    assert row.verdict is Verdict.CONFIRMED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", LINEAR)
+def test_linear_rules(rule):
+    """Every rule that is linear in its state, under each of its regimes, at orders 1 and 2, without sampling."""
+    check(catalogue_study([rule], routes=("moments",)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", ["sign_gd", "normalized_gd"])
+def test_rules_of_the_sign(rule):
+    """Sign descent and its like, on the lattice where their law lives."""
+    check(catalogue_study([rule], routes=("lattice",)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", LINEAR)
+def test_a_loss_that_is_not_quadratic(rule):
+    """Third derivatives of the loss and derivatives of the noise, which moments do not see, by transition operators."""
+    check(catalogue_study([rule], orders=(2,), routes=("operators",), max_cost=100))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", ["rmsprop", "adagrad"])
+@pytest.mark.parametrize("order", [1, 2])
+def test_adaptive_rules(rule, order):
+    """RMSProp and AdaGrad in one dimension with their second moment, by transition operators."""
+    check(catalogue_study([rule], orders=(order,), routes=("operators",), max_cost=100))
+
+
+def test_the_figure_of_the_table():
+    """Orders with intervals beside the claims, one line a row."""
+    pytest.importorskip("matplotlib").use("Agg")
+    study = catalogue_study(["gd"], orders=(1,), controls=False)
+    axes = study.plot()
+    assert len(axes.get_yticks()) == 1
+    axes.figure.clear()
+
+
+@pytest.mark.parametrize(("given", "message"), [({"rules": ["sgdx"]}, "rules"), ({"routes": ["magic"]}, "routes")])
+def test_unknown_names(given, message):
+    """A rule or route that does not exist is refused with those that do."""
+    with pytest.raises(ValueError, match=f"{message} must be among"):
+        catalogue_study(**given)
