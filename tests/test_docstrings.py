@@ -12,6 +12,9 @@ import sde_momentum
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 # Examples that compile or integrate for long; `make slow` runs them.
 SLOW = {
+    "sde_momentum.compare._stationarity",
+    "sde_momentum.compare._strong_error",
+    "sde_momentum.compare._telescope",
     "sde_momentum.compare._weak_error",
     "sde_momentum.manifold._adam_sde",
     "sde_momentum.manifold._limit_map",

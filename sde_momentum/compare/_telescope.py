@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, ArrayLike, PyTree
 
+from sde_momentum.compare._comonotone import comonotone
 from sde_momentum.compare._observables import Observable
 from sde_momentum.compare._route_coupled import check_finite, coupled, differences, other_seed, run
 from sde_momentum.compare._weak_question import Question
@@ -56,7 +58,10 @@ class BothDraws(AbstractDraw):
 
 
 class NoisePair(eqx.Module):
-    """One optimizer under the noise of the data and under Gaussian noise of the same covariance.
+    """One optimizer under the noise of the problem and under Gaussian noise of the same covariance.
+
+    Signs, gamma and Student components are increasing functions of the Gaussian ones (comonotone); minibatches are
+    independent of them.
 
     Args:
         data: the optimizer on the problem.
@@ -72,8 +77,10 @@ class NoisePair(eqx.Module):
         return self.data.step_time
 
     @property
-    def draw(self) -> BothDraws:
-        """What one step of both consumes."""
+    def draw(self) -> AbstractDraw:
+        """What one step of both consumes: the normals alone where the other noise is a function of them."""
+        if comonotone(self.data.draw) is not None:
+            return self.gaussian.draw
         return BothDraws(self.data.draw, self.gaussian.draw)
 
     def init(self, x0: PyTree[ArrayLike]) -> PyTree[Array]:
@@ -82,7 +89,9 @@ class NoisePair(eqx.Module):
 
     def step(self, k: ArrayLike, state: PyTree[Array], draw: PyTree[ArrayLike]) -> PyTree[Array]:
         """Return both next states."""
-        return {name: getattr(self, name).step(k, state[name], draw[name]) for name in ("data", "gaussian")}
+        shaped = comonotone(self.data.draw)
+        draws = draw if shaped is None else {"data": shaped(jnp.asarray(draw)), "gaussian": draw}
+        return {name: getattr(self, name).step(k, state[name], draws[name]) for name in ("data", "gaussian")}
 
     def describe(self) -> dict[str, Any]:
         """Return what the process is, for provenance."""
@@ -155,7 +164,8 @@ def telescope(
 
     with $\hat x$ the same optimizer under Gaussian noise of the same covariance Σ(x). The second leg is coupled
     through one Brownian path and small in variance; the first compares two laws of noise and needs more paths, which
-    are cheap, for no equation is integrated. Both legs have paths of their own, so their squared standard errors add.
+    are cheap, for no equation is integrated; noise of independent components (signs, gamma, Student) is coupled to the
+    Gaussian one by quantiles. Both legs have paths of their own, so their squared standard errors add.
 
     Args:
         rule: the optimizer.
