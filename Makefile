@@ -58,8 +58,9 @@ bench: setup ## the table of speeds, in tests/benchmarks/results/
 slow: setup ## the tests that take minutes
 	$(BIN)/pytest -m slow
 
-gpu: ## the tests that need an accelerator, with the JAX of GPU_PYTHON
-	PYTHONPATH=. $(GPU_PYTHON) -m pytest -m gpu
+gpu: ## the tests and speeds that need an accelerator, with the JAX of GPU_PYTHON
+	PYTHONPATH=. $(GPU_PYTHON) -m pytest -m gpu -n 0
+	PYTHONPATH=. $(GPU_PYTHON) -m tests.benchmarks --accelerator
 
 lock: setup ## requirements.lock from pyproject.toml; UPGRADE=--upgrade takes the newest versions
 	$(BIN)/uv pip compile $(UPGRADE) --quiet --universal --no-header --no-annotate --python-version 3.11 \
