@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from ._flat import FlatProblem
-from ._point import find_codimension, newton_step, retract
+from ._point import normal_space_at, retract
 from ._slow_drift import slow_drift
 from ._slow_sde import SlowSDE
 from ._slow_terms import State, slow_terms
@@ -65,7 +65,7 @@ class AdamSlowSDE(eqx.Module):
         """S^{1/2} P̃ S^{1/2} S_noise w for x, with P̃ the projector on ker H̃; zero for v."""
         flat, x, v, root = self._read(t, state)
         loss = lambda z: flat.loss(root * z)
-        space = newton_step(loss, x / root, find_codimension(loss, x / root, self.codimension))[1]
+        space = normal_space_at(loss, x / root, self.codimension)
         moved = root * space.tangent(root * flat.noise_product(x, w))
         return {"x": flat.unravel(moved), "v": flat.unravel(jnp.zeros_like(v))}
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
 from ._flat import FlatProblem
-from ._point import find_codimension, newton_step
+from ._point import normal_space_at
 
 
 class NoiseOutcome(enum.IntEnum):
@@ -106,7 +106,7 @@ def _inspect(flat: FlatProblem, x: Array, codimension: int | None, tolerance: fl
     sigma = flat.covariance(x)
     finite = jnp.all(jnp.isfinite(sigma))
     sigma = jnp.where(finite, sigma, 0.0)
-    space = newton_step(flat.loss, x, find_codimension(flat.loss, x, codimension))[1]
+    space = normal_space_at(flat.loss, x, codimension)
     values = jnp.where(space.normal, space.eigenvalues, 0.0)
     noise = space.eigenvectors.T @ sigma @ space.eigenvectors
     size = jnp.linalg.norm(noise)

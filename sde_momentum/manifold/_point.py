@@ -50,6 +50,11 @@ def newton_step(
     return -space.pseudo_inverse(jax.grad(loss)(x)), space
 
 
+def normal_space_at(loss: Loss, x: Float[Array, " d"], codimension: int | Array | None = None) -> NormalSpace:
+    """Tangent and normal directions at a point on or near Γ, the codimension found where it is not given."""
+    return newton_step(loss, x, find_codimension(loss, x, codimension))[1]
+
+
 def find_codimension(loss: Loss, x: Float[Array, " d"], codimension: int | Array | None = None) -> int | Array:
     """Number of normal directions near x: the gap test where plain Newton steps from x come to rest.
 

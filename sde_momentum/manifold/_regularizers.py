@@ -1,11 +1,14 @@
 """The functionals that noise makes SGD decrease along Γ, and their gradients on Γ."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._derivatives import Loss, hessian_matrix, hessian_vector_product, third_derivative_columns
-from ._point import find_codimension, newton_step
+from ._normal_space import NormalSpace
+from ._point import normal_space_at
 
 
 def trace_hessian(loss: Loss, x: Float[Array, " d"]) -> Float[Array, ""]:
@@ -85,9 +88,7 @@ def trace_hessian_gradient(loss: Loss, x: Float[Array, " d"], *, codimension: in
         >>> bool(jnp.allclose(gradient, 0.0, atol=1e-6))
         True
     """
-    space = newton_step(loss, x, find_codimension(loss, x, codimension))[1]
-    identity = jnp.eye(x.size, dtype=x.dtype)
-    return space.tangent(jnp.sum(third_derivative_columns(loss, x, identity, identity), axis=1))
+    return _tangent_pull(loss, x, codimension, lambda space: space.eigenvectors)
 
 
 def log_pseudo_determinant(loss: Loss, x: Float[Array, " d"], *, codimension: int | None = None) -> Float[Array, ""]:
@@ -109,7 +110,7 @@ def log_pseudo_determinant(loss: Loss, x: Float[Array, " d"], *, codimension: in
         >>> round(float(log_pseudo_determinant(lambda x: 0.5 * x[0] ** 2, jnp.zeros(2))), 6)
         0.0
     """
-    space = newton_step(loss, x, find_codimension(loss, x, codimension))[1]
+    space = normal_space_at(loss, x, codimension)
     return jnp.sum(jnp.where(space.normal, jnp.log(jnp.abs(jnp.where(space.normal, space.eigenvalues, 1.0))), 0.0))
 
 
@@ -133,6 +134,13 @@ def log_pseudo_determinant_gradient(
         >>> [round(float(v), 5) for v in log_pseudo_determinant_gradient(valley, jnp.zeros(2))][1]
         3.0
     """
-    space = newton_step(loss, x, find_codimension(loss, x, codimension))[1]
-    inverse = jax.vmap(space.pseudo_inverse, in_axes=1, out_axes=1)(space.eigenvectors)
-    return space.tangent(jnp.sum(third_derivative_columns(loss, x, space.eigenvectors, inverse), axis=1))
+    inverse = lambda space: jax.vmap(space.pseudo_inverse, in_axes=1, out_axes=1)(space.eigenvectors)
+    return _tangent_pull(loss, x, codimension, inverse)
+
+
+def _tangent_pull(
+    loss: Loss, x: Float[Array, " d"], codimension: int | None, partner: Callable[[NormalSpace], Float[Array, "d d"]]
+) -> Float[Array, " d"]:
+    """P D3[V partnerᵀ] with V the eigenvectors of H: the gradient along Γ of a function of the spectrum."""
+    space = normal_space_at(loss, x, codimension)
+    return space.tangent(jnp.sum(third_derivative_columns(loss, x, space.eigenvectors, partner(space)), axis=1))

@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Float
 from ._derivatives import Loss, third_derivative_columns
 from ._fluctuations import check_relaxation_rate, fluctuation_weights
 from ._normal_space import NormalSpace
-from ._point import find_codimension, newton_step
+from ._point import normal_space_at
 
 
 class SlowDrift(eqx.Module):
@@ -81,7 +81,7 @@ def slow_drift(
     sigma = covariance(x) if callable(covariance) else jnp.asarray(covariance)
     if sigma.shape != (x.size, x.size):
         raise ValueError(f"covariance has shape {sigma.shape}; at x of shape {x.shape} it must be {(x.size, x.size)}")
-    space = newton_step(loss, x, find_codimension(loss, x, codimension))[1]
+    space = normal_space_at(loss, x, codimension)
     basis, normal = space.eigenvectors, space.normal
     noise = basis.T @ sigma @ basis
     spread = fluctuation_weights(space.eigenvalues, normal, relaxation_rate) * noise
@@ -123,5 +123,5 @@ def slow_diffusion(
         >>> slow_diffusion(lambda x: (x @ x - 1.0) ** 2, jnp.eye(2), jnp.array([1.0, 0.0])).tolist()
         [[0.0, 0.0], [0.0, 1.0]]
     """
-    space = newton_step(loss, x, find_codimension(loss, x, codimension))[1]
+    space = normal_space_at(loss, x, codimension)
     return jax.vmap(space.tangent, in_axes=1, out_axes=1)(factor)

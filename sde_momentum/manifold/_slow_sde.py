@@ -14,7 +14,7 @@ from ._flat import FlatProblem
 from ._limit_map import LimitPoint, limit_map
 from ._noise_report import NoiseOutcome
 from ._outcome import Outcome
-from ._point import find_codimension, inspect_point, newton_step, retract
+from ._point import inspect_point, normal_space_at, retract
 from ._slow_drift import slow_drift
 from ._slow_rule import check_has_slow_equation, check_single_buffer, effective_number, momentum_relaxation
 from ._slow_terms import State, slow_terms
@@ -80,7 +80,7 @@ class SlowSDE(eqx.Module):
     def noise_product(self, t: ArrayLike, state: State, args: Any, w: Float[Array, " noise_dim"]) -> State:
         """λ_τ P S w."""
         flat, x = self._flat(state)
-        space = newton_step(flat.loss, x, find_codimension(flat.loss, x, self.codimension))[1]
+        space = normal_space_at(flat.loss, x, self.codimension)
         return {"x": flat.unravel(self._rate(t) * space.tangent(flat.noise_product(x, w)))}
 
     def increment(self, t: ArrayLike, state: State, args: Any, dt: ArrayLike, dw: Float[Array, " noise_dim"]) -> State:

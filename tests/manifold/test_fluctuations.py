@@ -1,5 +1,7 @@
 """Normal covariance and slow drift below, at and above momentum index 1."""
 
+import itertools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,6 +10,9 @@ import pytest
 import scipy.linalg
 
 from sde_momentum.manifold import normal_covariance, slow_drift
+from sde_momentum.manifold._fluctuations import fluctuation_weights
+from sde_momentum.optimizers import sgdm
+from sde_momentum.symbolic import RELAXATION_RATE, Regime, slow_equation
 
 HESSIAN = np.diag([0.0, 0.5, 1.0, 3.0])
 
@@ -122,6 +127,17 @@ def test_slow_drift_at_index_one_is_the_second_derivative_of_the_underdamped_flo
     # The first-order drift, and the one that corrects the normal block but not the cross term, are refuted.
     assert relative(first_order.total) > 1e-2
     assert relative(drift.curvature + first_order.cross + drift.normal) > 1e-2
+
+
+def test_weights_are_those_that_the_rule_derives():
+    """`fluctuation_weights` is −2 × the derived coefficient of D3_aij Σ_ij, for normal and for cross pairs."""
+    values, rate = np.array([0.0, 0.7, 2.0, 3.1]), 0.6
+    weights = np.asarray(fluctuation_weights(jnp.asarray(values), jnp.asarray(values > 0), rate))
+    slow = slow_equation(sgdm(), Regime.long_horizon(1))
+    kind = lambda h: "normal" if h else "tangent"
+    for i, j in itertools.product(range(4), repeat=2):
+        derived = slow.coefficient(("tangent", kind(values[i]), kind(values[j])), 0, values[i], values[j])
+        np.testing.assert_allclose(weights[i, j], -2 * float(derived.subs(RELAXATION_RATE, rate)), rtol=1e-12)
 
 
 def test_bad_rates_and_shapes_are_refused():
