@@ -111,7 +111,11 @@ def equation_with(
     second = _of_order(generator, 2)
     if not second and regime.noise_exponent is not None:
         # By convention the leading covariance belongs to every order.
-        ring, wider, start = read(below + regime.grade)
+        beyond = regime.grade
+        ring, wider, start = read(below + beyond)
+        while not _of_order(wider, 2) and beyond < regime.clock_exponent:
+            beyond += regime.grade
+            ring, wider, start = read(below + beyond)
         generator, second = truncated(wider, int(below * ring.root)), _leading(_of_order(wider, 2))
     shift = logarithm(truncated(start, int(below * ring.root)), ring, int(below * ring.root)) if start else {}
     return CoordinateEquation(

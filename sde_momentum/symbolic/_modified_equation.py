@@ -140,12 +140,18 @@ def _lowest_obstruction(operator: Operator) -> dict:
 
 
 def _leading_covariance(rule: UpdateRule, regime: Regime, below: Fraction, describes: str) -> dict:
-    """The lowest second-order terms when none lies below the order: looked for one clock power higher."""
+    """The lowest second-order terms when none lies below the order: looked for up to one power of the clock higher."""
     if regime.noise_exponent is None:
         return {}
-    generator = _Derivation(rule, regime, below + regime.grade).generator(describes)
-    second = canonical_functions(generator.select(lambda graph: order_of(generator.algebra, graph) == 2))
-    return covariance_of(Operator(generator.algebra, {second.lowest: second.at(second.lowest)}, generator.cutoff))
+    beyond = regime.grade
+    while not (second := _second_order(rule, regime, below + beyond, describes)) and beyond < regime.clock_exponent:
+        beyond += regime.grade
+    return covariance_of(Operator(second.algebra, {second.lowest: second.at(second.lowest)}, second.cutoff))
+
+
+def _second_order(rule: UpdateRule, regime: Regime, below: Fraction, describes: str) -> Operator:
+    generator = _Derivation(rule, regime, below).generator(describes)
+    return canonical_functions(generator.select(lambda graph: order_of(generator.algebra, graph) == 2))
 
 
 def leading_correction(rule: UpdateRule, regime: Regime) -> Fraction:
