@@ -137,11 +137,10 @@ study = slow_weak_error(
     problem,
     problem.initial(),
     t1=0.32,
-    learning_rates=(0.08, 0.04, 0.02, 0.01),
+    learning_rates=(0.05, 0.04, 0.02, 0.0125),
     momentum=0.8,
     observables={"tr H": problem.hessian_trace},
     num_paths=1024,
-    saves=5,
     codimension=1,
     progress=False,
 )

@@ -98,6 +98,8 @@ def _over_time(axes: Any, data: xr.Dataset, name: str) -> None:
 
 
 def _over_rates(axes: Any, data: xr.Dataset, name: str, fits: dict[str, OrderFit]) -> None:
+    from matplotlib.ticker import NullLocator
+
     rates = data["learning_rate"].values
     for number, (rule, fit) in enumerate(fits.items()):
         last = data.sel(rule=rule).isel(time=-1)
@@ -107,4 +109,6 @@ def _over_rates(axes: Any, data: xr.Dataset, name: str, fits: dict[str, OrderFit
         if not np.isnan(fit.order):
             axes.plot(rates, np.abs(fit.predict(rates)), color=f"C{number}", lw=0.8)
     axes.set(xscale="log", yscale="log", xlabel="learning rate η", ylabel=f"|error of E {name}|")
+    axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.legend(fontsize="small")

@@ -80,7 +80,9 @@ class TimeScales:
                 style = {"fmt": "o-", "ms": 3, "color": color, "alpha": shade, "capsize": 2}
                 text = f"{label}, η = {rate:g}" if shade == 1.0 else None
                 axes.errorbar(part["exponent"], part[key], 2 * error, label=text, **style)
-        axes.set(yscale="log", xlabel="γ,  k = η^{-γ} steps", ylabel=f"|error of E {name}|")
+        axes.set(
+            yscale="log", xlabel=r"$\gamma$, number of steps $\propto \eta^{-\gamma}$", ylabel=f"|error of E {name}|"
+        )
         axes.legend(fontsize="small")
         return axes
 

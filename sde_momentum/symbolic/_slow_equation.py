@@ -90,7 +90,7 @@ class SlowEquation:
         Noise that is a function of the Hessian, Σ = ψ(H), has r' = −ψ(h) times the diagonal coefficient, because a
         symmetric matrix has ∂_a h_i = D3_aii. None for general noise: `curl` shows that b then has no potential.
         """
-        if self.noise.is_general:
+        if self.noise.normal is None:
             return None
         block: Block = ("tangent", "normal", "normal")
         slope = -self.coefficient(block, 0, EIGENVALUE, EIGENVALUE) * self.noise.normal
@@ -103,7 +103,7 @@ class SlowEquation:
         u, v = sp.symbols("u v", real=True)
         stiffness = sp.Function("k", positive=True)(u, v)
         across = sp.Function("s", positive=True)(u, v)
-        if not self.noise.is_general:
+        if self.noise.normal is not None:
             across = self.noise.normal.subs(EIGENVALUE, stiffness)
         weight = self.coefficient(("tangent", "normal", "normal"), 0, EIGENVALUE, EIGENVALUE)
         first, second = (weight.subs(EIGENVALUE, stiffness) * stiffness.diff(z) * across for z in (u, v))
