@@ -5,11 +5,6 @@ import operator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, UInt32
-
-from sde_momentum.solvers import Seed
-from sde_momentum.solvers._seed import seed_words
 
 _MAX_PATHS = 2**32 - 2**20
 _COVARIANCE_LIMIT = 32
@@ -32,11 +27,6 @@ def check_count(value: Any, name: str, largest: int = _MAX_PATHS) -> int:
     if isinstance(value, bool) or not 1 <= count <= largest:
         raise ValueError(f"{name} must be an integer from 1 to {largest}, got {value!r}")
     return count
-
-
-def seed_array(seed: Seed) -> UInt32[Array, " 2"]:
-    """The two words of a seed as one array."""
-    return jnp.stack(seed_words(seed))
 
 
 def choose_block_size(block_size: int | None, replica_block: int | None, num_paths: int, numbers: int) -> int:

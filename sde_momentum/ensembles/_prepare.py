@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import PyTree
 
-from sde_momentum.ensembles._arguments import check_count, choose_block_size, choose_covariance, seed_array
+from sde_momentum.ensembles._arguments import check_count, choose_block_size, choose_covariance
 from sde_momentum.ensembles._block_moments import MomentPlan
 from sde_momentum.ensembles._fingerprint import fingerprint
 from sde_momentum.ensembles._grid import TimeGrid, time_grid
@@ -26,6 +26,7 @@ from sde_momentum.ensembles._run import Clock, Run
 from sde_momentum.ensembles._sde_block import substeps
 from sde_momentum.ensembles._start import check_step, is_chain, start_state
 from sde_momentum.solvers import AbstractIncrements, Seed
+from sde_momentum.solvers._seed import seed_array
 
 _MAX_STEPS_FLOAT32 = 2**20
 

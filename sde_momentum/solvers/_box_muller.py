@@ -14,9 +14,11 @@ reach 6.66 and 9.49 standard deviations. The float64 normals are refinements of 
 shared, and the two agree to rounding. The coefficients interpolate at Chebyshev points, computed with 40 digits.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -61,9 +63,6 @@ _LOG64 = (
     *(0.22222197056726046608, 0.18183631680229328804, 0.15312528148364190966, 0.14809710360655276698),
 )
 _HALF_SQRT_BITS32 = np.int32(0x3F3504F3)
-# The same moved by 31 exponents, since the words count units of 2⁻³¹.
-_UNIT_BITS32 = np.int32(_HALF_SQRT_BITS32 + (31 << 23))
-_SQUARE_LOG32 = tuple(-2 * coefficient for coefficient in _LOG32)  # of −2 ln u
 _MANTISSA32 = np.int32(0x7FFFFF)
 _HALF_SQRT_BITS64 = np.int64(0x3FE6A09E667F3BCD)
 _MANTISSA64 = np.int64(0xFFFFFFFFFFFFF)
@@ -89,18 +88,21 @@ def _circle(
     return jnp.where((sign_word & 1) == 0, first, -first), radius * x * _horner(sin, square)
 
 
+@functools.partial(jax.jit, inline=True)  # traced once for all the calls of a program
 def box_muller_32(words: Words2) -> tuple[Array, Array]:
     """Two independent standard normals in float32 from two words."""
     one, half, scale = np.float32(1), np.float32(0.5), np.float32(2.0**-32)
     uniform = _signed(words[0] >> 1).astype(jnp.float32) + half  # u = uniform · 2⁻³¹
-    bits = _signed(uniform) - _UNIT_BITS32
-    exponent = (bits >> 23).astype(jnp.float32)
+    bits = _signed(uniform) - _HALF_SQRT_BITS32
+    exponent = (bits >> 23).astype(jnp.float32) - np.float32(31)
     mantissa = lax.bitcast_convert_type((bits & _MANTISSA32) + _HALF_SQRT_BITS32, jnp.float32) - one
-    square = mantissa * _horner(_SQUARE_LOG32, mantissa) + exponent * np.float32(-2 * math.log(2))
+    # To fold the factors below into the coefficients saves two operations, yet was a quarter slower under `tune_cpu`.
+    log = mantissa * _horner(_LOG32, mantissa) + exponent * np.float32(math.log(2))
     x = _signed(words[1] | 1).astype(jnp.float32) * scale
-    return _circle(jnp.sqrt(square), x, words[1], _SIN32, _COS32)
+    return _circle(jnp.sqrt(np.float32(-2) * log), x, words[1], _SIN32, _COS32)
 
 
+@functools.partial(jax.jit, inline=True)  # traced once for all the calls of a program
 def box_muller_64(high: Words2, low: Words2) -> tuple[Array, Array]:
     """Two independent standard normals in float64 from two pairs of words."""
     scale = 2.0**-32

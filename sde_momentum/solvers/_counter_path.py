@@ -11,7 +11,7 @@ from jaxtyping import Int, UInt32
 from sde_momentum.solvers._dtype import check_size, real_dtype
 from sde_momentum.solvers._grid import check_grid, grid_step, refuse, wrong_length
 from sde_momentum.solvers._increments import AbstractIncrements, GaussianIncrements
-from sde_momentum.solvers._seed import Seed, seed_words
+from sde_momentum.solvers._seed import Seed, seed_array
 from sde_momentum.solvers._signs import sign_draw
 from sde_momentum.solvers._streams import Kind, Stream, as_word
 
@@ -113,7 +113,7 @@ class CounterPath(AbstractPath):
         if increments is not None and not isinstance(increments, AbstractIncrements):
             raise TypeError(f"increments must be an object such as GaussianIncrements(), got {increments!r}")
         self.t0, self.t1, self.dt = t0, t1, dt
-        self.seed = jnp.stack(seed_words(seed))
+        self.seed = seed_array(seed)
         self.path_index = as_word(path_index, "path_index")
         self.law = GaussianIncrements() if increments is None else increments
         self.size, self.dtype, self.stream, self.stride = size, real_dtype(dtype), int(stream), int(stride)

@@ -1,5 +1,6 @@
 """Philox-4x32-10: four random words from a 64-bit key and a 128-bit counter."""
 
+import functools
 from typing import TypeAlias
 
 import jax
@@ -27,6 +28,7 @@ def high_product(a: Array, b: Array) -> Array:
         return lax.convert_element_type(high, np.uint32)
 
 
+@functools.partial(jax.jit, inline=True)  # traced once for all the calls of a program
 def philox4x32(key: Words2, counter: Words4) -> Words4:
     """Hash a 128-bit counter under a 64-bit key into four words, unrolled so that it fuses with its consumer.
 

@@ -54,7 +54,7 @@ def seed_from_key(key: PRNGKeyArray) -> UInt32[Array, " 2"]:
     return jr.bits(key, (2,), jnp.uint32)
 
 
-def seed_words(seed: Seed) -> Words2:
+def seed_words(seed: Seed) -> Words2 | tuple[np.uint32, np.uint32]:
     """The two uint32 words (high, low) of a seed: an integer, a JAX key, or the two words themselves."""
     if _is_typed_key(seed):
         words = seed_from_key(seed)
@@ -72,4 +72,10 @@ def seed_words(seed: Seed) -> Words2:
         raise TypeError(f"{message}, got {type(seed).__name__}") from None
     if not 0 <= value < 2**64:
         raise ValueError(f"seed must lie in [0, 2**64), got {value}")
-    return jnp.uint32(value >> 32), jnp.uint32(value & 0xFFFFFFFF)
+    return np.uint32(value >> 32), np.uint32(value & 0xFFFFFFFF)
+
+
+def seed_array(seed: Seed) -> UInt32[Array, " 2"]:
+    """The two words as one array; for an integer without a computation, so that nothing is compiled for it."""
+    words = seed_words(seed)
+    return jnp.stack(words) if isinstance(words[0], jax.Array) else jnp.asarray(np.array(words))

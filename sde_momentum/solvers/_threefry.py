@@ -1,5 +1,8 @@
 """Threefry-2x32-20: two random words from a 64-bit key and a 64-bit counter."""
 
+import functools
+
+import jax
 import jax.numpy as jnp
 
 from sde_momentum.solvers._philox import Words2
@@ -8,6 +11,7 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 
 
+@functools.partial(jax.jit, inline=True)  # traced once for all the calls of a program
 def threefry2x32(key: Words2, counter: Words2) -> Words2:
     """Hash a 64-bit counter under a 64-bit key into two words, bit for bit as JAX's own generator does.
 
