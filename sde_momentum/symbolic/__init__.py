@@ -53,8 +53,6 @@ __all__ = [
     "LEARNING_RATE",
     "MOMENTUM",
     "RELAXATION_RATE",
-    "Graph",
-    "Label",
     "variable",
     "find_clock",
     "CoordinateEquation",
