@@ -22,6 +22,8 @@ def exact_errors(question: Question, rates: Sequence[float]) -> Measured:
     """
     if question.limit.regime.schedules:
         raise NotApplicable("coefficients that change with time need method='coupled'.")
+    if not question.problem.independent_steps:
+        raise NotApplicable(f"steps that walk through epochs are dependent, and moments need more than one{_REMEDY}.")
     with jax.enable_x64(True):
         question = question.in_double_precision()
         quadratics = []
@@ -37,10 +39,8 @@ def exact_errors(question: Question, rates: Sequence[float]) -> Measured:
 def _row(question: Question, rate: float, quadratics: list[Any]) -> np.ndarray:
     """Errors at one learning rate, shape `(observables, times)`."""
     process, equation = question.chain(rate), question.sde(rate)
-    discrete, continuous = affine_chain(process, question.x0), affine_sde(equation, question.x0)
-    for found, what in ((discrete, "rule"), (continuous, "limit")):
-        if found is None:
-            raise NotApplicable(f"the {what} is not linear on this problem, so its moments are not closed{_REMEDY}.")
+    discrete = _linear(affine_chain(process, question.x0), "rule")
+    continuous = _linear(affine_sde(equation, question.x0), "limit")
     if math.isinf(question.t1):
         laws = [_with_axis(discrete.stationary()), _with_axis(continuous.stationary())]
     else:
@@ -54,6 +54,12 @@ def _row(question: Question, rate: float, quadratics: list[Any]) -> np.ndarray:
         for law, c in zip(laws, columns, strict=True)
     ]  # fmt: skip
     return np.subtract(*values)
+
+
+def _linear(found: Any, what: str) -> Any:
+    if found is None:
+        raise NotApplicable(f"the {what} is not linear on this problem, so its moments are not closed{_REMEDY}.")
+    return found
 
 
 def _with_axis(law: Any) -> Any:

@@ -83,7 +83,7 @@ def _block(process: Any, start: Any, paths: Array, seed: Array, steps: int, step
     return jax.vmap(lambda one: ravel_pytree(one)[0], -1, 0)(parameters)
 
 
-def _solved(process: Any, t: Any, dt: float, state: Any, dw: Array) -> Any:
+def _solved(process: Any, t: Any, dt: Any, state: Any, dw: Array) -> Any:
     """One step of the equation by a scheme whose weak error is O(dt²) where the noise is small."""
     from sde_momentum.compare._paired import _Given
 

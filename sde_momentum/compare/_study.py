@@ -81,6 +81,8 @@ class WeakError:
         if not self.converged:
             missed = self.dataset["learning_rate"].values[~self.dataset["converged"].values]
             lines.append(f"  did not converge to its tolerance at learning rates {missed.tolist()}: read the residuals")
+        if attributes["caveats"]:
+            lines.append(f"  note: {attributes['caveats']}")
         if attributes["plan"]:
             lines += ["  " + line for line in attributes["plan"].splitlines()]
         return "\n".join(lines)
@@ -134,6 +136,7 @@ def make_study(
         "remainder_exponent": grade,
         "hyperparameters": json.dumps({k: _plain(v) for k, v in question.hyperparameters.items()}),
         "plan": measured.plan,
+        "caveats": "; ".join(question.sde(float(rates[0])).caveats),
     }
     dataset = xr.Dataset(
         {name: (("learning_rate", "observable", "time"), values) for name, values in table.items()}
