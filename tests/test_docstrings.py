@@ -12,12 +12,16 @@ import sde_momentum
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 # Examples that compile or integrate for long; `make slow` runs them.
 SLOW = {
+    "sde_momentum.compare._slow_weak_error",
     "sde_momentum.compare._stationarity",
     "sde_momentum.compare._strong_error",
     "sde_momentum.compare._telescope",
+    "sde_momentum.compare._time_scales",
     "sde_momentum.compare._weak_error",
     "sde_momentum.manifold._adam_sde",
+    "sde_momentum.manifold._flow_projection",
     "sde_momentum.manifold._limit_map",
+    "sde_momentum.manifold._noise_report",
     "sde_momentum.manifold._point",
     "sde_momentum.manifold._regularizers",
     "sde_momentum.manifold._retracted_euler",
