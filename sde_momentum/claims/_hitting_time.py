@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from sde_momentum.claims._claim import Claim, Evidence, Measurement, Settings, expected_to_fail
 from sde_momentum.claims._many_runs import trajectories
-from sde_momentum.claims._nearness import mean_of, near
+from sde_momentum.claims._nearness import bounded, mean_of, near, ratio_of
 from sde_momentum.claims._themes import SLOW
 from sde_momentum.dynamics import chain
 from sde_momentum.optimizers import heavy_ball
@@ -52,7 +52,7 @@ def experiment(settings: Settings) -> Evidence:
     )
     measurements = [_exponent(dataset, s, s, f"at s = {s:.3g}") for s in _SCALED[1:]]
     wrong = _exponent(dataset, _SCALED[-2], _SCALED[-1], "along 1 − β ∝ γ^(1/2)")
-    measurements += [expected_to_fail(wrong, "⅔: any scaling of the momentum would do"), _interior(dataset)]
+    measurements += [expected_to_fail(wrong, "⅔: any scaling of the momentum would do"), _gain(dataset)]
     return Evidence(tuple(measurements), dataset, (_EQUATION,), _remarks(paths))
 
 
@@ -83,21 +83,12 @@ def _exponent(dataset: xr.Dataset, at_larger: float, at_smaller: float, label: s
     return near(f"p of K ∝ γ^(−p) {label}", value, 2 / 3, _MARGIN)
 
 
-def _interior(dataset: xr.Dataset) -> Measurement:
-    """How the fastest s changes with γ: log₂ of its ratio between the two smaller learning rates, from parabolas."""
-    fastest = []
-    for rate in _RATES[1:]:
-        logs = np.log(dataset["steps"].sel(learning_rate=rate).values)
-        fastest.append([_bottom(np.log2(np.array(_SCALED)), logs[:, group]) for group in range(_GROUPS)])
-    ends = [mean_of(values) for values in fastest]
-    shift = ends[1][0] - ends[0][0], float(np.hypot(ends[0][1], ends[1][1]))
-    return near("fastest s at the smallest γ against 8γ, log₂ of the ratio", shift, 0.0, 0.5)
-
-
-def _bottom(places: np.ndarray, values: np.ndarray) -> float:
-    """Where the parabola through the first five values, which surround the smallest one, is lowest."""
-    bend, slope, _ = np.polyfit(places[:5], values[:5], 2)
-    return float(-slope / (2 * bend))
+def _gain(dataset: xr.Dataset) -> Measurement:
+    """What halving 1 − β gains below s = 0.8 at the smallest learning rate; by the slow equation it would be 4."""
+    part = dataset["steps"].sel(learning_rate=_RATES[-1])
+    ends = [mean_of(part.sel(scaled=s).values) for s in (_SCALED[2], _SCALED[0])]
+    label = f"K at s = {_SCALED[2]:.3g} over K at s = {_SCALED[0]:.3g}, γ = {_RATES[-1]:.3g}"
+    return bounded(label, ratio_of(*ends), below=1.5)
 
 
 def _remarks(paths: int) -> tuple[str, ...]:
@@ -142,7 +133,8 @@ CLAIM = Claim(
     name="hitting-time",
     title="The fastest momentum scales as 1 − β ∝ γ^(2/3)",
     statement="With label noise and learning rate γ in heavy-ball form, the number of steps that the motion along the "
-    "minima takes is γ^(−2/3) times a function of (1 − β)γ^(−2/3) alone: it is smallest at 1 − β ∝ γ^(2/3).",
+    "minima takes is γ^(−2/3) times a function of (1 − β)γ^(−2/3) alone: it falls with 1 − β until 1 − β ∝ γ^(2/3), "
+    "and more momentum gains nothing.",
     source="Cowsik, Can, Glorioso (2022)",
     experiment=experiment,
     figure=figure,

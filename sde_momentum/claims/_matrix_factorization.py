@@ -80,9 +80,8 @@ def experiment(settings: Settings) -> Evidence:
     ]
     fine = np.linspace(0, _END, 50)
     dataset = dataset.assign(law=("fine_time", np.exp(-rate * fine)), wrong=("fine_time", np.exp(-2 * rate * fine)))
-    return Evidence(
-        tuple(measurements), dataset.assign_coords(fine_time=fine).merge(flow), (_EQUATION,), _remarks(settings)
-    )
+    dataset = dataset.assign_coords(fine_time=fine).merge(flow).assign_attrs(flow.attrs)
+    return Evidence(tuple(measurements), dataset, (_EQUATION,), _remarks(settings))
 
 
 def _follow(problem: AbstractLabelNoise) -> xr.Dataset:
@@ -146,9 +145,8 @@ def figure(dataset: xr.Dataset):
     draw_limit(middle, dataset)
     middle.set(xlabel="learning rate η", ylabel=f"imbalance at τ = {float(dataset['time'][-1]):g}")
     right.plot(dataset["flow_time"], dataset["flow_trace"], "k-", lw=1.2, label="slow flow")
-    right.axhline(
-        float(dataset.attrs["nuclear"]), color="C2", ls=":", lw=1, label="$2\\,\\|M\\|_*/q$, balanced factors"
-    )
+    balanced = "$2\\,\\|M\\|_*/q$, balanced factors"
+    right.axhline(float(dataset.attrs["nuclear"]), color="C2", ls=":", lw=1, label=balanced)
     right.set(xlabel="τ", ylabel="tr H")
     right.legend(fontsize="small", frameon=False)
     return fig

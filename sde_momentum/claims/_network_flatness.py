@@ -67,7 +67,7 @@ def _watch(process: Any, state: Any) -> Array:
     """Tr H after a return to interpolation, and the loss before it."""
     problem = process.problem
     settled, _ = kernel_retract(network, state["x"], problem.inputs, problem.targets, iterations=6)
-    return jnp.stack([curvature(problem, settled), problem.loss(state["x"])])
+    return curvature(problem, settled)
 
 
 def experiment(settings: Settings) -> Evidence:
@@ -83,8 +83,7 @@ def experiment(settings: Settings) -> Evidence:
     found = [_run(problem, rule, numbers, noise, replicas, settings.seed) for rule, numbers, noise in makers]
     dataset = xr.Dataset(
         {
-            "trace": (("run", "replica", "time"), np.stack([one[..., 0] for one in found])),
-            "loss": (("run", "replica", "time"), np.stack([one[..., 1] for one in found])),
+            "trace": (("run", "replica", "time"), np.stack(found)),
             "flow": ("time", flow),
             "start": ((), start),
         },
@@ -135,23 +134,19 @@ def _remarks(problem: AbstractLabelNoise, replicas: int) -> tuple[str, ...]:
 
 
 def figure(dataset: xr.Dataset):
-    """Tr H over τ, replicas thin and means thick, and the loss that the noise keeps up."""
+    """Tr H over τ: the flow, replicas thin, and their means."""
     import matplotlib.pyplot as plt
 
-    fig, (left, right) = plt.subplots(1, 2, figsize=(8.8, 3.5), layout="constrained")
+    fig, axis = plt.subplots(figsize=(5.8, 3.7), layout="constrained")
     times = np.concatenate([[0.0], dataset["time"].values])
     begin = lambda values: np.concatenate([np.full((*values.shape[:-1], 1), float(dataset["start"])), values], axis=-1)
-    left.plot(times, begin(dataset["flow"].values), "k-", lw=1.2, label="slow flow", zorder=3)
+    axis.plot(times, begin(dataset["flow"].values), "k-", lw=1.2, label="slow flow", zorder=3)
     for number, run in enumerate(dataset["run"].values):
-        traces, loss = begin(dataset["trace"].sel(run=run).values), dataset["loss"].sel(run=run).mean("replica")
-        left.plot(times, traces.T, color=f"C{number}", lw=0.6, alpha=0.5)
-        left.plot(times, traces.mean(axis=0), "os^"[number], color=f"C{number}", ms=4, label=str(run))
-        if float(loss.max()) > 1e-12:
-            right.plot(times[1:], loss, "os^"[number] + "-", color=f"C{number}", ms=4, lw=1, label=str(run))
-    left.set(xlabel="τ = kη²", ylabel="tr H at interpolation")
-    right.set(xlabel="τ = kη²", ylabel="loss with clean labels", ylim=(0, None))
-    left.legend(fontsize="small", frameon=False)
-    right.legend(fontsize="small", frameon=False)
+        traces = begin(dataset["trace"].sel(run=run).values)
+        axis.plot(times, traces.T, color=f"C{number}", lw=0.5, alpha=0.5)
+        axis.plot(times, traces.mean(axis=0), "os^"[number], color=f"C{number}", ms=4, label=str(run))
+    axis.set(xlabel="τ = kη²", ylabel="tr H at interpolation")
+    axis.legend(fontsize="small", frameon=False, loc="lower left")
     return fig
 
 

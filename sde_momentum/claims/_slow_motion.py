@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from scipy.optimize import brentq
 
 from sde_momentum.claims._claim import Claim, Evidence, Measurement, Settings, measured, measured_order
+from sde_momentum.claims._nearness import at_zero, near
 from sde_momentum.claims._slow_flow import follow
 from sde_momentum.claims._themes import SLOW
 from sde_momentum.compare import Outcome, Verdict, compare_to_bound, fit_order, judge
@@ -43,6 +45,7 @@ def experiment(settings: Settings) -> Evidence:
     measurements = [m for name in runs for m in _errors_fall(dataset, name)]
     measurements.append(_wrong_constant(problem, dataset, times))
     measurements.append(_same_flow(dataset))
+    measurements += _explicit_numbers(dataset)
     remarks = (
         f"Loss ½(Σ z_i u_i² − 1)² with z = (1, 2, 3) and label noise δ = {_DELTA}, where the slow flow is known in "
         "closed form; the slow equation was integrated from the general formula, which agrees with the closed form "
@@ -121,6 +124,27 @@ def _errors_fall(dataset: xr.Dataset, name: str) -> list[Measurement]:
 def _unit() -> float:
     """Learning rate of one over the curvature, at which the motion normal to the manifold stops being fast."""
     return 1 / _trace_at_start()
+
+
+def explicit_trace(slow_time: float) -> float:
+    """4 Σ z²w(τ) from w_i(τ) = w_i(0) exp(2z_i y − 4δ²z_i²τ) with Σ z_i w_i = 1, by a root of one variable."""
+    start = np.full(3, 1 / _WEIGHTS.sum())
+    grown = lambda y: start * np.exp(2 * _WEIGHTS * y - 4 * _DELTA**2 * _WEIGHTS**2 * slow_time)
+    y = brentq(lambda y: float(_WEIGHTS @ grown(y)) - 1, -50, 50, xtol=1e-14)
+    return float(4 * _WEIGHTS**2 @ grown(y))
+
+
+def _explicit_numbers(dataset: xr.Dataset) -> list[Measurement]:
+    """The general formula and both optimizers, extrapolated to η = 0, against the closed form as a number."""
+    number = explicit_trace(_END)
+    margin = _MARGIN * (float(dataset["start"]) - number)
+    found = [near(f"general formula: tr H at τ = {_END}", (float(dataset["flow"][-1]), 0.0), number, 1e-5)]
+    last = dataset.isel(time=-1, learning_rate=slice(1, None))
+    for name in dataset["optimizer"].values:
+        part = last.sel(optimizer=name)
+        estimate = at_zero(_RATES[1:], part["trace"].values, part["standard_error"].values)
+        found.append(near(f"{name}: E tr H at τ = {_END}, η → 0", estimate, number, margin))
+    return found
 
 
 def _wrong_constant(problem: Any, dataset: xr.Dataset, times: np.ndarray) -> Measurement:
