@@ -17,8 +17,10 @@ def total(value: Value, operand: Any, result: Any, shape: tuple[int, ...]) -> Va
         result: shape and dtype of the sum.
         shape: shape of the parameters.
     """
-    if isinstance(value, Unreadable) or isinstance(value, bool):
-        return value if isinstance(value, Unreadable) else Unreadable("reduce_sum", "it counts components")
+    if isinstance(value, Unreadable):
+        return value
+    if isinstance(value, bool):
+        return Unreadable("reduce_sum", "it counts components")
     if operand.shape != shape or any(n != 1 for n in result.shape):
         return Unreadable("reduce_sum", "its operands have no single component")
     constant, vector = sp.S.One, sp.S.One

@@ -17,6 +17,7 @@ from sde_momentum.dynamics._fused import Fused, fuse
 from sde_momentum.dynamics._hyperparameters import checked, names_in, number
 from sde_momentum.dynamics._joint_noise import needs, noise_components, require_components, without_vanishing
 from sde_momentum.dynamics._lowering import evaluate, numbers
+from sde_momentum.dynamics._noise_assumptions import law_caveats
 from sde_momentum.dynamics._schedules import Schedule, coefficients_at, split_schedules
 from sde_momentum.dynamics._start import full_start
 from sde_momentum.problems import AbstractProblem
@@ -143,7 +144,7 @@ class SDE(eqx.Module):
     @property
     def caveats(self) -> tuple[str, ...]:
         """Assumptions of the limit that this problem does not meet."""
-        found = []
+        found = law_caveats(self.problem, self.limit.regime.noise_law)
         scaled = self.limit.regime.cumulant_scales
         if 3 in scaled and self.problem.leading_cumulant == 3:
             found.append(

@@ -16,6 +16,7 @@ from ._cumulants import noise_node, set_partitions, split_noise
 from ._expansion import Monomial, monomials
 from ._gradient_functions import GRADIENT_SQUARE, with_squares
 from ._graph import FREE, Graph, Node, canonical, next_label, relabel, shift
+from ._jumps import expanded_functions, has_jumps, held, released
 from ._noise_average import law_for, quiet_functions, split_function
 from ._noise_law import GENERAL
 from ._operator import Operator
@@ -104,17 +105,24 @@ class OneStep:
             scaled = with_squares(sp.sympify(expression)).subs(
                 {GRADIENT: scale * GRADIENT, GRADIENT_SQUARE: scale**2 * GRADIENT_SQUARE}, simultaneous=True
             )
-            self._expansions[expression] = monomials(scaled, (*self._symbols, GRADIENT_SQUARE), self.cutoff)
+            scaled = expanded_functions(scaled, self.cutoff)
+            jumps = held(scaled)
+            variables = (*self._symbols, GRADIENT_SQUARE, *jumps.values())
+            found = monomials(scaled.xreplace(jumps), variables, self.cutoff)
+            self._expansions[expression] = [released(monomial, jumps) for monomial in found]
         return self._expansions[expression]
 
     def _product(self, monomial: Monomial, vectors: Mapping[sp.Symbol, list[Fragment]]) -> list[Fragment]:
         nodes: Graph = ()
         powers = dict(monomial.powers)
         outer, inner = split_function(monomial.function * GRADIENT_SQUARE ** powers.pop(GRADIENT_SQUARE, 0))
-        if outer != 1:
+        if outer != 1 and not has_jumps(outer):
             arguments = dict(zip(self.algebra.variables, self._symbols, strict=True))
             nodes = (self.algebra.elementwise(outer, arguments).node(OUT),)
         product = [Fragment(monomial.exponent, self.algebra.coefficient(monomial.coefficient), nodes)]
+        if has_jumps(outer):
+            terms = [Fragment(Fraction(0), self.algebra.coefficient(c), n) for c, n in quiet_functions(outer, OUT)]
+            product = [_multiply(left, right) for left in product for right in terms]
         if self._law is not None and (inner != 1 or GRADIENT in powers):
             random = self._law.nodes(inner, powers.pop(GRADIENT, 0), OUT)
             product = [_multiply(left, Fragment(Fraction(0), self.algebra.field.one, random)) for left in product]

@@ -9,7 +9,7 @@ from scipy.special import erf
 
 from sde_momentum.dynamics import chain, from_optax, sde
 from sde_momentum.optimizers import normalized_gd, sign_gd
-from sde_momentum.problems import general, quadratic
+from sde_momentum.problems import SignDraw, general, quadratic
 from sde_momentum.symbolic import Regime, modified_equation
 
 HESSIAN = np.array([[2.0, 0.5, 0.2], [0.5, 1.0, -0.3], [0.2, -0.3, 0.7]])
@@ -58,6 +58,27 @@ def test_noise_that_depends_on_the_state():
     mean = lambda x: jax.scipy.special.erf(HESSIAN @ x / deviation(x) / jnp.sqrt(2.0))
     expected = -mean(X) - RATE / 2 * jax.jacfwd(mean)(X) @ mean(X)
     np.testing.assert_allclose(drift(equation), expected, rtol=1e-12)
+
+
+SIGMA = {sign_gd: {"sigma0": 1.0}}
+COUPLED = quadratic(HESSIAN, noise=np.array([[1.0, 0, 0], [0.3, 1, 0], [0, 0, 1]]), start=np.ones(3))
+UNEVEN = quadratic(HESSIAN, noise=DEVIATIONS, start=np.ones(3))
+ASSUMED = [
+    (sign_gd, UNEVEN, ""),
+    (sign_gd, COUPLED, "not diagonal"),
+    (sign_gd, UNEVEN.with_noise(SignDraw(3)), "Gaussian"),
+    (normalized_gd, UNEVEN, "variances differ"),
+    (normalized_gd, quadratic(HESSIAN, noise=0.6, start=np.ones(3)), ""),
+]
+
+
+@pytest.mark.parametrize(("make", "problem", "caveat"), ASSUMED)
+def test_noise_that_is_not_as_assumed(make, problem, caveat):
+    """A process says where its problem does not have the noise that the limit was derived for, and only there."""
+    rule = make()
+    process = sde(modified_equation(rule, rule.regimes()[1]), problem, learning_rate=RATE, **SIGMA.get(make, {}))
+    assert bool(process.caveats) == bool(caveat)
+    assert caveat in "; ".join(process.caveats)
 
 
 # --- normalized descent ----------------------------------------------------------------------------------------------

@@ -282,6 +282,38 @@ def test_lion_with_a_slow_average():
     assert "different functions of one gradient noise" in limit.factor_gap
 
 
+SLOW = {"momentum": 1 - hyperparameter("c") * ETA}
+
+
+@pytest.mark.parametrize("regime", [Regime("q", sp.S.Zero, scalings=SLOW), Regime("n", scalings=SLOW)])
+def test_sign_of_a_slow_average(regime):
+    """sign(m + η(…)) is sign(m) away from the jump: dX = −sign(M) dt, with noise in M alone."""
+
+    @update_rule(state=("x", "m"))
+    def signum(x, m, g, *, learning_rate, momentum):
+        m = momentum * m + (1 - momentum) * g
+        return x - learning_rate * sp.sign(m), m
+
+    if regime.noise_exponent is not None:
+        regime = Regime("n", scalings=SLOW, noise_law=INDEPENDENT)
+    ((graph, value),) = by_graph(modified_equation(signum, regime).drift["x"]).items()
+    assert graph == ()
+    assert value == -sp.sign(sp.Symbol("m", real=True))
+
+
+def test_powers_of_the_learning_rate_beside_a_sign():
+    """X' = x − η/(1+η) sign(g): the drift is −(1 − η) m − …; no rule for positive symbols may eat the sign."""
+
+    @update_rule(state=("x",))
+    def damped(x, g, *, learning_rate):
+        return x - learning_rate / (1 + learning_rate) * sp.sign(g)
+
+    found = by_graph(modified_equation(damped, QUIET, order=2).drift["x"])
+    assert {graph: sp.expand(value) for graph, value in found.items()} == {
+        (): sp.expand(-(1 - ETA) * sp.sign(at(-1)[0])),
+    }
+
+
 REFUSED = [
     (rule_of(sp.sign), Regime.small_noise(), r"not polynomial in the gradient \(sign\(g\)\).*noise_law"),
     (rule_of(sp.tanh), Regime("i", noise_law=INDEPENDENT), r"tanh\(g\).* no known average"),

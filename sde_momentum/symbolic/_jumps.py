@@ -1,0 +1,79 @@
+"""Functions with jumps and kinks, such as sign, in updates that are expanded in the learning rate.
+
+sign(m + ηu) is sign(m) + η u · 2δ(m) + …; away from the jump the terms after the first vanish, and limits are
+statements about paths that do not sit on jumps.
+"""
+
+from fractions import Fraction
+
+import sympy as sp
+
+from ._expansion import Monomial
+from ._symbols import LEARNING_RATE
+
+_JUMPS = (sp.sign, sp.Abs, sp.Max, sp.Min, sp.Heaviside)
+
+
+def has_jumps(function: sp.Expr) -> bool:
+    """Whether a function has jumps or kinks."""
+    return function.has(*_JUMPS)
+
+
+def held(expression: sp.Expr) -> dict[sp.Expr, sp.Symbol]:
+    """A symbol for each function with jumps: rules for powers that assume positive symbols must not see inside."""
+    functions = expression.atoms(*_JUMPS)
+    outermost = [f for f in functions if not any(f is not other and other.has(f) for other in functions)]
+    return {f: sp.Symbol(f"jump {j}", real=True) for j, f in enumerate(sorted(outermost, key=str))}
+
+
+def released(monomial: Monomial, symbols: dict[sp.Expr, sp.Symbol]) -> Monomial:
+    """Put the functions back."""
+    functions = {symbol: function for function, symbol in symbols.items()}
+    factors = [functions[s] ** power for s, power in monomial.powers if s in functions]
+    powers = tuple((s, power) for s, power in monomial.powers if s not in functions)
+    return monomial._replace(powers=powers, function=sp.Mul(monomial.function.xreplace(functions), *factors))
+
+
+def expanded_functions(expression: sp.Expr, cutoff: Fraction) -> sp.Expr:
+    """Expand sign(a + O(η)) and its like in powers of η, up to η^cutoff (exclusive).
+
+    Raises:
+        ValueError: an argument is not a sum of powers of η, or vanishes with it.
+    """
+    functions = [f for f in expression.atoms(*_JUMPS) if f.has(LEARNING_RATE)]
+    outermost = [f for f in functions if not any(f is not other and other.has(f) for other in functions)]
+    return expression.xreplace({f: _taylor(f, cutoff) for f in outermost}) if outermost else expression
+
+
+def _taylor(function: sp.Expr, cutoff: Fraction) -> sp.Expr:
+    limits, remainders, lowest = [], [], cutoff
+    for argument in function.args:
+        limit, rest = _split(argument, function)
+        limits.append(limit)
+        remainders.append(rest)
+        lowest = min([lowest, *(exponent for exponent, _ in rest)])
+    t = sp.Dummy("t", real=True)
+    moved = [a + t * sp.Add(*(term for _, term in rest)) for a, rest in zip(limits, remainders, strict=True)]
+    if any(limit == 0 for limit in limits) and isinstance(function, sp.sign | sp.Abs | sp.Heaviside):
+        raise ValueError(f"{function} sits on its jump as the learning rate vanishes, so it has no expansion.")
+    derivative, total, j = function.func(*moved), sp.S.Zero, 0
+    while j * lowest < cutoff and derivative != 0:
+        total += derivative.subs(t, 0) / sp.factorial(j)
+        derivative = sp.diff(derivative, t).replace(sp.DiracDelta, lambda *_: sp.S.Zero)
+        j += 1
+    return total
+
+
+def _split(argument: sp.Expr, function: sp.Expr) -> tuple[sp.Expr, list[tuple[Fraction, sp.Expr]]]:
+    """The part without η, and the terms with positive powers of it."""
+    limit, rest = sp.S.Zero, []
+    for term in sp.Add.make_args(sp.expand(argument)):
+        coefficient, power = term.as_independent(LEARNING_RATE, as_Add=False)
+        base, exponent = power.as_base_exp()
+        if power == 1:
+            limit += coefficient
+        elif base == LEARNING_RATE and exponent.is_Rational and exponent > 0:
+            rest.append((Fraction(int(exponent.p), int(exponent.q)), term))
+        else:
+            raise ValueError(f"{function} cannot be expanded in the learning rate: its argument contains {term}.")
+    return limit, rest
