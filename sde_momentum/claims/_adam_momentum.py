@@ -127,7 +127,9 @@ def figure(dataset: xr.Dataset):
         label = f"{name} (control)" if is_control else str(name)
         errors = 5 * part["standard_error"] / part["fall"]
         axis.errorbar(rates, part["gap"] / part["fall"], errors, ms=4, lw=1, capsize=2, label=label, **style)
-    axis.set(xlabel="learning rate η", ylabel="(E L(β₁) − E L(0)) / fall of E L, t = 1", xlim=(0, None))
+    axis.set(
+        xlabel="learning rate η", ylabel="(E L(β₁) − E L(0)) / fall of E L, t = 1", xlim=(0, None), ylim=(-0.03, 0.12)
+    )
     axis.legend(fontsize="small", frameon=False, loc="upper right")
     return fig
 

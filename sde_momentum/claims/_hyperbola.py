@@ -205,9 +205,7 @@ def _draw_paths(axis: Any, dataset: xr.Dataset) -> None:
     for number, momentum in enumerate(dataset["momentum"].values):
         path = dataset["iterates"].sel(momentum=momentum).values
         name = f"GD, β = {momentum:g}, η = {rate:.2g} (every {_EVERY}th step)"
-        axis.plot(
-            *path.T, "os"[number], color=f"C{number}", ms=3.5, mfc="none", label=f"{name} (every {_EVERY}th step)"
-        )
+        axis.plot(*path.T, "os"[number], color=f"C{number}", ms=3.5, mfc="none", label=name)
     axis.set(xlabel="w₁", ylabel="w₂")
 
 
