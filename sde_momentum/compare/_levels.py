@@ -57,7 +57,8 @@ class CoupledLevels(eqx.Module):
 
     def step(self, k: ArrayLike, state: State, draw: Float[Array, " size"]) -> State:
         """Return the next states."""
-        width = self.fine.chain.draw.size
+        # A limit may have more noises than the optimizer draws numbers.
+        width = self.fine.sde.noise_dim if self.with_limit else self.fine.chain.draw.size
         normals = draw.reshape(-1, width)
         shared = normals.reshape(-1, 2, width).sum(axis=1) / jnp.sqrt(2.0).astype(normals.dtype)
         halves = normals.reshape(2, -1, width)

@@ -66,7 +66,8 @@ class _Levels:
     def __init__(self, question: Question, rates: Sequence[float], sampling: Sampling):
         self.question, self.rates = question, rates
         processes = [coupled(question, rate, sampling.substeps) for rate in rates]
-        self.with_limit = not _one_limit(processes)
+        # Numbers at time zero do not show what a schedule makes of them later.
+        self.with_limit = bool(question.limit.regime.schedules) or not _one_limit(processes)
         pairs = itertools.pairwise(processes)
         self.processes: list[Any] = [CoupledLevels(a, b, self.with_limit) for a, b in pairs]
         self.processes.append(processes[-1])

@@ -15,6 +15,7 @@ from jaxtyping import Array, ArrayLike, PyTree
 from sde_momentum.compare._order_fit import OrderFit, fit_order
 from sde_momentum.compare._paired import CoupledLimit
 from sde_momentum.compare._route_coupled import check_finite, coupled, run
+from sde_momentum.compare._study import plain_number
 from sde_momentum.compare._weak_question import Question, checked_rates
 from sde_momentum.problems import AbstractProblem, NormalDraw
 from sde_momentum.solvers import Seed
@@ -165,7 +166,7 @@ def strong_error(
             "limit": str(limit),
             "t1": question.t1,
             "method": f"coupled sampling, {num_paths} paths, {2 * substeps} solver steps a step",
-            "hyperparameters": json.dumps({k: float(v) for k, v in hyperparameters.items()}),
+            "hyperparameters": json.dumps({k: plain_number(v) for k, v in hyperparameters.items()}),
         },
     )
     orders = {

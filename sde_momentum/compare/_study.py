@@ -134,7 +134,7 @@ def make_study(
         "method": measured.method,
         "claimed_order": claimed,
         "remainder_exponent": grade,
-        "hyperparameters": json.dumps({k: _plain(v) for k, v in question.hyperparameters.items()}),
+        "hyperparameters": json.dumps({k: plain_number(v) for k, v in question.hyperparameters.items()}),
         "plan": measured.plan,
         "caveats": "; ".join(question.sde(float(rates[0])).caveats),
     }
@@ -171,6 +171,6 @@ def _fits(
     return orders
 
 
-def _plain(value: Any) -> float | str:
+def plain_number(value: Any) -> float | str:
     """A number, or the name of a schedule."""
     return getattr(value, "__qualname__", type(value).__name__) if callable(value) else float(value)

@@ -14,6 +14,7 @@ from jaxtyping import Array, ArrayLike, PyTree
 from sde_momentum.compare._comonotone import comonotone
 from sde_momentum.compare._observables import Observable
 from sde_momentum.compare._route_coupled import check_finite, coupled, differences, other_seed, run
+from sde_momentum.compare._study import plain_number
 from sde_momentum.compare._weak_question import Question
 from sde_momentum.dynamics import Chain
 from sde_momentum.problems import AbstractDraw, AbstractProblem
@@ -267,6 +268,6 @@ def _labelled(question: Question, rates: np.ndarray, rows, paths) -> xr.Dataset:
             "limit": str(question.limit),
             "t1": question.t1,
             "method": f"{paths[0]} pairs of paths for the shape of the noise, {paths[1]} coupled paths",
-            "hyperparameters": json.dumps({k: float(v) for k, v in question.hyperparameters.items()}),
+            "hyperparameters": json.dumps({k: plain_number(v) for k, v in question.hyperparameters.items()}),
         },
     )
