@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import sympy as sp
 
+from ._fields import elementwise_expression
 from ._regime import Regime
 from ._rule import Source, UpdateRule
 from ._tensor_expression import TensorExpression
@@ -81,6 +82,9 @@ class Limit:
         """Names that need a number before the equation can be integrated, `learning_rate` first."""
         expressions = [*self.drift.values(), *self.factor.values(), *self.initial_shift.values()]
         symbols = {str(s) for expression in expressions for s in expression.free_symbols}
+        nodes = (node for expression in expressions for graph, _ in expression for node in graph)
+        functions = (elementwise_expression(node) for node in nodes)
+        symbols |= {str(s) for f in functions if f is not None for s in f.free_symbols} - set(self.rule.state)
         symbols |= {str(s) for s in self.regime.clock.free_symbols}
         symbols = {name.rstrip("'") for name in symbols}  # a schedule brings its derivatives
         return ("learning_rate", *sorted(symbols - {"learning_rate", "dimension"}))
