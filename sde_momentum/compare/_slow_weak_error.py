@@ -80,9 +80,9 @@ def slow_weak_error(
         >>> from sde_momentum import optimizers, problems
         >>> problem = problems.label_noise_parabola([1.0, 2.0], delta=0.5)
         >>> study = slow_weak_error(
-        ...     optimizers.sgd(), problem, problem.initial(), t1=0.1, learning_rates=(0.05, 0.04, 0.025, 0.02),
+        ...     optimizers.sgd(), problem, problem.initial(), t1=0.1, learning_rates=(0.1, 0.05, 0.025, 0.02),
         ...     num_paths=256, saves=1, codimension=1, progress=False)
-        >>> list(study.dataset["observable"].values)
+        >>> study.dataset["observable"].values.tolist()
         ['tr H']
 
     References:

@@ -54,10 +54,11 @@ def test_tangent_noise_is_shared():
         VALLEY,
         jnp.zeros(2),
         t1=0.32,
-        learning_rates=(0.16, 0.08, 0.04, 0.02),
+        learning_rates=(0.08, 0.04, 0.02, 0.01),
         observables={"x₀": lambda x: x[0]},
-        num_paths=1024,
+        num_paths=512,
         saves=1,
+        slow_steps=4,
         codimension=1,
         progress=False,
     )
