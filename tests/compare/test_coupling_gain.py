@@ -32,14 +32,8 @@ def variance_ratio(eta, num_paths, orientation=-1.0):
     return (variance[1] + variance[2]) / variance[0], relative
 
 
-@pytest.mark.parametrize(
-    ("eta", "at_least"),
-    [
-        (0.1, 800),
-        pytest.param(0.05, 4000, marks=pytest.mark.slow),
-        pytest.param(0.01, 100_000, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("eta", "at_least"), [(0.1, 800), (0.05, 4000), (0.01, 100_000)])
 def test_common_noise_saves_variance(eta, at_least):
     """SGD on ½x² with noise variance 1 + 0.49x², observable x², t = 1: the gain grows like η⁻²; 5 SE are granted."""
     ratio, relative = variance_ratio(eta, 8192)

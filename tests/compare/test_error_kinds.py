@@ -44,6 +44,7 @@ def distances():
     return strong_error(sgd(), FIRST, BOWL, np.array([0.7]), **setting)
 
 
+@pytest.mark.slow
 def test_strong_error_is_the_exact_one(distances):
     """On a quadratic the root-mean-square distance is closed: within 5 SE and the solver's own distance."""
     found = distances.dataset.isel(time=-1).sel(observable="at the time")
@@ -54,6 +55,7 @@ def test_strong_error_is_the_exact_one(distances):
     assert np.all(found["error"].values + bound < np.sqrt(np.array(RATES)) * 0.36)
 
 
+@pytest.mark.slow
 def test_path_error_bounds_the_error_at_the_end(distances):
     """The largest distance so far is at least the one at the time, and of the same order, one, for small noise."""
     error = distances.dataset["error"].isel(time=-1)
@@ -64,6 +66,7 @@ def test_path_error_bounds_the_error_at_the_end(distances):
     assert "strong error of sgd" in str(distances)
 
 
+@pytest.mark.slow
 def test_laws_of_chain_and_equation_agree_and_others_do_not():
     """SGD and its equation at η = 0.05 have one law up to chance; with noise 1.5 times as large they do not."""
     optimizer, equation = chain(sgd(), BOWL, learning_rate=0.05), sde(FIRST, BOWL, learning_rate=0.05)

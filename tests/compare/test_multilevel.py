@@ -27,7 +27,8 @@ def study(regime, order=1, **changes):
 LOUD, QUIET = Regime.noise_dominated(), Regime.small_noise()
 
 
-@pytest.mark.parametrize("regime", [LOUD, pytest.param(QUIET, marks=pytest.mark.slow)], ids=lambda regime: regime.name)
+@pytest.mark.slow
+@pytest.mark.parametrize("regime", [LOUD, QUIET], ids=lambda regime: regime.name)
 def test_levels_sum_to_the_exact_errors(regime):
     """Within 5 SE and the solver's bias; where the limit does not depend on η it cancels. A doubled error is seen."""
     exact = study(regime, method="exact").dataset["error"].values[:, 0, 0]

@@ -22,6 +22,7 @@ def study(problem, limit=FIRST, x0=0.5, **changes):
     return weak_error(limit.rule, limit, problem, x0, **({"t1": 1.0, "learning_rates": RATES} | changes))
 
 
+@pytest.mark.slow
 def test_transition_operators_give_the_exact_errors():
     """On a quadratic both routes without sampling agree to the reported residual, at every time."""
     setting = {"x0": np.array([0.5]), "saves": 2}
@@ -58,6 +59,7 @@ def test_minibatches_are_summed():
     assert found.verdict is Verdict.CONFIRMED
 
 
+@pytest.mark.slow
 def test_signs_are_summed():
     """Rademacher noise keeps order 2 at σ = 1: the exact sum over signs shows it."""
     found = study(double_well(draw=SignDraw(1)), SECOND, observables={"x": lambda x: x})
@@ -76,6 +78,7 @@ def test_stationary_laws():
         study(double_well(), t1=np.inf)
 
 
+@pytest.mark.slow
 def test_single_precision_is_enough_for_the_routes_without_sampling():
     """They compute in double precision whatever JAX's default is."""
     import jax

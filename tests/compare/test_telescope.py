@@ -69,6 +69,7 @@ def test_legs_add_up(legs):
     assert "noise shape" in str(legs)
 
 
+@pytest.mark.slow
 def test_sum_is_the_exact_error(legs):
     """For x² the sum agrees with closed moments of minibatch chain and equation, within 5 SE and the solver's bias."""
     rates = (0.4, 0.2, 0.1, 0.05)
