@@ -4,6 +4,7 @@ from sde_momentum.compare._affine import Moments as Moments
 from sde_momentum.compare._affine_chain import AffineChain as AffineChain
 from sde_momentum.compare._affine_chain import schedule_moments as schedule_moments
 from sde_momentum.compare._affine_sde import AffineSDE as AffineSDE
+from sde_momentum.compare._ballistic_study import ballistic_study as ballistic_study
 from sde_momentum.compare._catalogue_study import CatalogueRow as CatalogueRow
 from sde_momentum.compare._catalogue_study import CatalogueStudy as CatalogueStudy
 from sde_momentum.compare._catalogue_study import catalogue_study as catalogue_study
@@ -75,6 +76,7 @@ __all__ = [
     "telescope",
     "Telescope",
     "catalogue_study",
+    "ballistic_study",
     "CatalogueStudy",
     "CatalogueRow",
     "momentum_index_study",
