@@ -87,7 +87,9 @@ def test_laws_of_chain_and_equation_agree_and_others_do_not():
 RULES = {"sgd": (sgd(), {}), "sgdm": (sgdm(), {"momentum": 0.6}), "nesterov": (nesterov(), {"momentum": 0.6})}
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize(
+    "name", ["sgdm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sgd", "nesterov"))]
+)
 def test_conserved_combination_moves_by_the_gradient(name):
     """Y' = y − c g for any state and gradient."""
     rule, numbers = RULES[name]

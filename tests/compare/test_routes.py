@@ -89,6 +89,7 @@ def test_single_precision_is_enough_for_the_routes_without_sampling():
     assert found.verdict is Verdict.CONFIRMED
 
 
+@pytest.mark.slow
 def test_errors_over_time():
     """The order holds at every time, and the largest error is the largest of them."""
     found = study(bowl(), x0=np.array([0.5]), saves=[0.5, 1.0], method="exact")
@@ -139,11 +140,6 @@ def test_curvature_is_an_observable():
         (double_well(), {"num_paths": 8, "target_snr": 10}, "not both"),
         (double_well(), {"saves": [0.5, 0.7]}, "the last is t1"),
         (double_well(), {"t1": -1.0}, "positive"),
-        (
-            double_well(),
-            {"observables": {"late": lambda x: jnp.log(x - 0.4)}, "num_paths": 64},
-            "`late` is not finite on",
-        ),
     ],
 )
 def test_what_a_route_cannot_do_is_refused(problem, changes, message):
@@ -151,3 +147,10 @@ def test_what_a_route_cannot_do_is_refused(problem, changes, message):
     x0 = problem.initial() if changes.get("x0") == "start" else 0.5
     with pytest.raises(ValueError, match=message):
         study(problem, **(changes | {"x0": x0, "progress": False}))
+
+
+@pytest.mark.slow
+def test_an_observable_that_fails_on_some_path_is_named():
+    """Finite at the start is not finite on every path: the refusal names observable and learning rate."""
+    with pytest.raises(ValueError, match="`late` is not finite on .* paths at learning rate 0.1"):
+        study(double_well(), observables={"late": lambda x: jnp.log(x - 0.4)}, num_paths=64, progress=False)
