@@ -152,5 +152,5 @@ def test_what_a_route_cannot_do_is_refused(problem, changes, message):
 @pytest.mark.slow
 def test_an_observable_that_fails_on_some_path_is_named():
     """Finite at the start is not finite on every path: the refusal names observable and learning rate."""
-    with pytest.raises(ValueError, match="`late` is not finite on .* paths at learning rate 0.1"):
+    with pytest.raises(ValueError, match=r"`late` is not finite on .* paths at learning rate 0.1"):
         study(double_well(), observables={"late": lambda x: jnp.log(x - 0.4)}, num_paths=64, progress=False)
