@@ -1,6 +1,7 @@
 """Deciding whether a polynomial in jets and functions of the state is zero, exactly."""
 
 from functools import cached_property
+from typing import Any
 
 import sympy as sp
 
@@ -88,10 +89,10 @@ class Settling:
         return states | roots | set(self._exponentials.values())
 
     def _replaced(self, expression: sp.Expr) -> sp.Expr:
-        expression = expression.replace(lambda e: isinstance(e, sp.exp), self._exponential)
+        replaced: Any = expression.replace(lambda e: isinstance(e, sp.exp), self._exponential)
         for old, new in self._replacements:
-            expression = expression.subs(old, new)
-        return expression
+            replaced = replaced.subs(old, new)
+        return replaced
 
     def _exponential(self, expression: sp.Expr) -> sp.Expr:
         """exp(n a) = e^(−n) with e = exp(−a), so that 1 − e is a factor of its own."""

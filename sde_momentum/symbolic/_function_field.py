@@ -6,6 +6,7 @@ the state that occur in a set of expressions become generators, and what they ar
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import sympy as sp
 from sympy.polys.fields import FracElement, FracField
@@ -26,7 +27,7 @@ class FunctionField:
         self.state = tuple(state)
         self._meaning: dict[sp.Symbol, sp.Expr] = {}  # generator → what it stands for
         self._values: dict[sp.Symbol, sp.Expr] = {}  # symbol → its expression in generators that came later
-        found: set[sp.Symbol] = set()
+        found: set[Any] = set()
         while True:
             known = len(self._meaning)
             slopes = [sp.diff(meaning, symbol) for meaning in self._meaning.values() for symbol in self.state]
@@ -120,9 +121,10 @@ class FunctionField:
 
     def _current(self, expression: sp.Expr) -> sp.Expr:
         """Replace symbols that have been expressed by later generators."""
-        while expression.free_symbols & set(self._values):
-            expression = expression.xreplace(self._values)
-        return expression
+        current: Any = expression
+        while current.free_symbols & set(self._values):
+            current = current.xreplace(self._values)
+        return current
 
     def _rational(self, expression: sp.Expr) -> sp.Expr:
         """Rewrite an expression as a rational function of generators; new ones are entered."""
@@ -151,7 +153,7 @@ class FunctionField:
         """A fractional power: that of every irreducible factor, each taken positive."""
         result = sp.S.One
         for part, sign in zip(sp.fraction(sp.together(base)), (1, -1), strict=True):
-            constant, factors = sp.factor_list(part)
+            constant, factors = sp.factor_list(part)[:2]
             for factor, times in factors:
                 if self._at_half(factor) < 0:
                     factor, constant = -factor, constant * (-1) ** times

@@ -99,7 +99,7 @@ def _derive(rule: UpdateRule, regime: Regime, order: int, describes: str) -> Lim
         covariance=covariance,
         factor=factor,
         factor_gap=gap,
-        initial_shift=drift_of(start.log()),
+        initial_shift=drift_of(canonical_functions(start.log())),
         eliminated=eliminated,
         describes=rule.state[0] if describes == "x" else "slow",
         slow_variable=parameters - derivation.reduced.raw_offset if eliminated else None,

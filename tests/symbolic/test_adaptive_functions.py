@@ -129,7 +129,10 @@ def test_order_two_takes_two_seconds(rule):
         assert time.process_time() - begin < 2
 
 
-@pytest.mark.parametrize("rule", [rmsprop(), adam(False), adagrad(), adadelta()], ids=lambda rule: rule.name)
+FACTORED = [rmsprop(), adam(False), adagrad(), pytest.param(adadelta(), marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("rule", FACTORED, ids=lambda rule: rule.name)
 def test_factor_of_the_joint_noise(rule):
     """B Bᵀ = A at leading order, with S Sᵀ = Σ, S Rᵀ = κ₃ and R Rᵀ = 2Σ∘Σ + κ₄, checked in numbers of one dimension."""
     regime = next(r for r in rule.regimes() if r.name in ("ballistic", "accumulating"))
@@ -177,3 +180,23 @@ def test_adadelta_accelerates():
         total += term
     assert sp.simplify(total - c * eps) == 0
     assert LEARNING_RATE not in total.free_symbols
+
+
+def test_momentum_of_adam_can_be_eliminated():
+    """Fixed β₁, 1 − β₂ = cη: RMSProp's order-2 limit with H∇L's coefficient times (1 + β₁)/(1 − β₁)."""
+
+    @update_rule(state=("x", "m", "G"), fast=("m",))
+    def with_fast_momentum(x, m, G, g, *, learning_rate, beta1, decay, eps):
+        m = beta1 * m + (1 - beta1) * g
+        G = decay * G + (1 - decay) * g**2
+        return x - learning_rate * m / (sp.sqrt(G) + eps), m, G
+
+    regime = rmsprop().regimes()[1]
+    limit, plain = modified_equation(with_fast_momentum, regime, order=2), modified_equation(rmsprop(), regime, order=2)
+    beta = hyperparameter("beta1")
+    assert not limit.drift["x"].subs(beta, 0) - plain.drift["x"]
+    assert not limit.drift["G"] - plain.drift["G"]
+    changed = limit.drift["x"] - plain.drift["x"]
+    ((graph, coefficient),) = changed.terms
+    assert sum(node.field == "L" for node in graph) == 2
+    assert sp.cancel(coefficient + LEARNING_RATE * beta / (1 - beta)) == 0
