@@ -7,6 +7,7 @@ such products again. Functions with jumps are differentiated away from the jumps
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import sympy as sp
 
@@ -100,8 +101,8 @@ def _independent(term: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
 
 def _without_jumps(expression: sp.Expr) -> sp.Expr:
     """Drop what lives at a jump alone, and write |p| as p sign(p)."""
-    expression = expression.replace(sp.DiracDelta, lambda *_: sp.S.Zero)
-    return expression.replace(sp.Abs, lambda p: p * sp.sign(p) if p.is_real and not p.is_nonnegative else sp.Abs(p))
+    smooth: Any = expression.replace(sp.DiracDelta, lambda *_: sp.S.Zero)
+    return smooth.replace(sp.Abs, lambda p: p * sp.sign(p) if p.is_real and not p.is_nonnegative else sp.Abs(p))
 
 
 def _reduced(term: sp.Expr) -> sp.Expr:

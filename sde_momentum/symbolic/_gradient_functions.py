@@ -21,7 +21,7 @@ class squared_norm(sp.Function):
         ... def normalized(x, g, *, learning_rate):
         ...     return x - learning_rate * g / sp.sqrt(squared_norm(g))
         >>> print(modified_equation(normalized, Regime.noiseless()).drift["x"])
-        -∇L/|∇L|
+        -1/|∇L|·∇L
     """
 
     nargs = 1
