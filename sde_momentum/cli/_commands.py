@@ -42,7 +42,7 @@ class Derive:
 
         rule = wrapped(find_rule(self.name), self.weight_decay, self.svag)
         if self.regimes:
-            print("\n".join(map(str, rule.regimes())))
+            print("\n".join(map(str, rule.regimes() if rule.regimes else ())))
             return
         regime = find_regime(rule, self.regime, self.momentum_index)
         regime = regime.scheduled(*self.schedule) if self.schedule else regime
