@@ -29,7 +29,7 @@ def weight_decay(rule: UpdateRule, decoupled: bool = False) -> UpdateRule:
         >>> from sde_momentum.optimizers import sgd
         >>> from sde_momentum.symbolic import modified_equation
         >>> print(modified_equation(weight_decay(sgd())).drift["x"])
-        -∇(1/2·ω·|x|² + L)
+        -∇(L + 1/2·ω·|x|²)
 
     References:
         Loshchilov, Hutter (2019), "Decoupled weight decay regularization", algorithms 1 and 2.
