@@ -27,7 +27,7 @@ class MacroEuler(AbstractOneStep):
     linear). The noise must be a `CounterPath` of step h; Gaussian scalar noise is fastest for m a multiple of 4.
 
     Args:
-        substeps: m ≥ 1. More than 16 only lengthens compilation.
+        substeps: m ≥ 1. More than 16 only lengthens compilation, but two-valued noise gains up to 64.
 
     Raises:
         ValueError: `substeps` < 1.
