@@ -3,7 +3,19 @@
 import pytest
 import sympy as sp
 
-from sde_momentum.optimizers import CATALOGUE, adagrad, adam, gd, heavy_ball, nesterov, qhm, rmsprop, sgd, sgdm
+from sde_momentum.optimizers import (
+    CATALOGUE,
+    adadelta,
+    adagrad,
+    adam,
+    gd,
+    heavy_ball,
+    nesterov,
+    qhm,
+    rmsprop,
+    sgd,
+    sgdm,
+)
 from sde_momentum.symbolic import (
     LEARNING_RATE,
     MOMENTUM,
@@ -167,3 +179,22 @@ def test_unknown_form():
     """Nesterov has three forms."""
     with pytest.raises(ValueError, match="`form` must be one of"):
         nesterov("keras")
+
+
+def test_unknown_form_of_adadelta():
+    """AdaDelta has two forms, and with the scaled one's ε in proportion they have one limit."""
+    with pytest.raises(ValueError, match='`form` must be "original" or "scaled"'):
+        adadelta("torch")
+    loud, scaled = (modified_equation(adadelta(form), adadelta(form).regimes()[1]) for form in ("original", "scaled"))
+    function = lambda limit: denominator(limit.drift["x"]).subs(hyperparameter("eps0"), hyperparameter("eps"))
+    assert function(loud) == function(scaled)
+
+
+def test_adagrad_with_a_warm_accumulator():
+    """At a fixed step size α: DX = −α(∇L dt + Σ^{1/2}dW)/(√u + ε₀), du = diag Σ dt, and no order 2."""
+    rule = adagrad(fixed_step=True)
+    limit, alpha = modified_equation(rule), hyperparameter("step_size")
+    assert denominator(limit.drift["x"]) == 1 / (sp.sqrt(sp.Symbol("G", real=True)) + hyperparameter("eps0"))
+    assert {coefficient for _, coefficient in limit.factor["x"]} == {alpha}
+    assert same(limit.drift["G"], TensorExpression.collect([((Node("Sigma", ((-1, -1), ())),), sp.S.One)]))
+    assert not modified_equation(rule, order=2).exists
