@@ -13,6 +13,7 @@ from sde_momentum.symbolic import (
     Node,
     Regime,
     TensorExpression,
+    difference,
     find_clock,
     modified_equation,
     update_rule,
@@ -94,6 +95,14 @@ def test_heavy_ball_has_its_critical_index_at_one_half():
     v = Node("v", ((-1,),))
     assert same(limit.drift["x"], expression((-1, v)))
     assert same(limit.drift["v"], expression((1, GRADIENT), (-LAMBDA, v)))
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize(("make", "index"), [(sgdm, Fraction(3, 2)), (sgdm, 2), (nesterov, Fraction(3, 2)), (qhm, 1)])
+def test_the_second_route_agrees_on_what_is_found(make, index, order):
+    """In coordinates the found regimes have the same drift, covariance or obstruction."""
+    limit = modified_equation(make(), momentum_regime(make(), index), order=order)
+    assert not any(difference(limit, 1).values())
 
 
 def test_a_rule_of_ones_own():
