@@ -29,7 +29,8 @@ def transition_errors(question: Question, rates: Sequence[float], *, largest: in
         largest: states of more components are refused, 1 or 2.
 
     Raises:
-        NotApplicable: too many components, noise that no finite sum gives, or the stationary law asked for.
+        NotApplicable: too many components, noise that no finite sum gives, the stationary law asked for, an observable
+            that is not finite on the grid, or a process that leaves every box with a probability that matters.
     """
     if question.limit.regime.schedules:
         raise NotApplicable("coefficients that change with time need method='coupled'.")
@@ -43,7 +44,9 @@ def transition_errors(question: Question, rates: Sequence[float], *, largest: in
     errors, residuals, converged = (np.stack(part) for part in zip(*rows, strict=True))
     if not np.all(np.isfinite(errors)):
         bad = [float(rate) for rate, row in zip(rates, errors, strict=True) if not np.all(np.isfinite(row))]
-        raise ValueError(f"rule or limit diverges at learning rates {bad}: lower them, or shorten t1.")
+        raise NotApplicable(
+            f"rule or limit leaves every box at learning rates {bad}: lower them, shorten t1, or use method='coupled'."
+        )
     method = f"transition operators, {describe_noise(question.problem)}, residual at most {residuals.max():.1e}"
     return Measured(errors, residuals, method, converged=converged)
 

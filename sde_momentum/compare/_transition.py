@@ -6,6 +6,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
+from sde_momentum.compare._measured import NotApplicable
 from sde_momentum.compare._transition_domain import find_domain
 from sde_momentum.compare._transition_grid import ChebyshevGrid, stretched
 from sde_momentum.compare._transition_noise import NoiseLaw
@@ -233,7 +234,7 @@ def _lifted_observables(observables, lift):
                     f"observable {index} must return one number per state, shape {x.shape[1:]}, got {value.shape}"
                 )
             if not np.all(np.isfinite(value)):
-                raise ValueError(
+                raise NotApplicable(
                     f"observable {index} is not finite on the grid from {x.min():.4g} to {x.max():.4g}: choose one "
                     "that is finite and smooth there, or pass a smaller domain"
                 )

@@ -154,3 +154,10 @@ def test_an_observable_that_fails_on_some_path_is_named():
     """Finite at the start is not finite on every path: the refusal names observable and learning rate."""
     with pytest.raises(ValueError, match=r"`late` is not finite on .* paths at learning rate 0.1"):
         study(double_well(), observables={"late": lambda x: jnp.log(x - 0.4)}, num_paths=64, progress=False)
+
+
+@pytest.mark.slow
+def test_a_process_that_leaves_every_box_is_refused():
+    """From x = 4 a step of ½ in a quartic well overshoots ever further: the route by name says what serves instead."""
+    with pytest.raises(ValueError, match=r"leaves every box.*method='coupled'"):
+        study(double_well(), x0=4.0, t1=4.0, learning_rates=(0.5, 0.25, 0.125, 0.0625), method="transition")
