@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
@@ -48,8 +50,6 @@ def predict(x: Any, inputs: Array) -> Array:
 
 def settle(process: Any, state: Any) -> Array:
     """W = u² − v² after gradient descent without noise from the state: Φ up to O(η)."""
-    import jax
-
     problem = process.problem
 
     def step(_, x: Any) -> Any:
@@ -90,8 +90,6 @@ def experiment(settings: Settings) -> Evidence:
 
 def _run(problems: Any, rule: Any, numbers: dict[str, float], noise: float, seed: int) -> np.ndarray:
     """W after settling, shape `(designs, saves, d)`; without noise the labels are clean."""
-    import equinox as eqx
-
     quiet = [eqx.tree_at(lambda p: p.delta, problem, jnp.asarray(noise * _DELTA, jnp.float32)) for problem in problems]
     chains = [chain(rule, p, regime=LONG_HORIZON, learning_rate=np.float32(_RATE), **numbers) for p in quiet]
     starts = [problem.initial() for problem in problems]
