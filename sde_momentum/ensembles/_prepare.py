@@ -1,6 +1,7 @@
 """From the arguments of `simulate` to one checked run."""
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -77,7 +78,13 @@ class Job:
         machine = {"jax": package_version("jax"), "jaxlib": package_version("jaxlib"), "backend": jax.default_backend()}
         device = {"device": jax.local_devices()[0].device_kind, "moment_dtype": str(jnp.result_type(float))}
         prints = {f"{name}_fingerprint": fingerprint(part) for name, part in parts.items()}
-        return self.configuration | prints | machine | device
+        return self.configuration | prints | machine | device | {"xla_flags": _flags_of_code()}
+
+
+def _flags_of_code() -> list[str]:
+    """The flags that decide what XLA compiles, and with it the last bits; how many devices it shows does not."""
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    return sorted(flag for flag in flags if not flag.startswith("--xla_force_host_platform_device_count"))
 
 
 def prepare(process: Any, x0: PyTree[Any], question: Question) -> Job:

@@ -83,3 +83,13 @@ def test_a_damaged_checkpoint_costs_time_and_no_bit(tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match="damaged"):
         resumed = _simulate(tmp_path / "run")
     doubles.assert_same_bits(resumed, reference)
+
+
+def test_other_compiler_flags_are_another_configuration(tmp_path, monkeypatch):
+    """Flags that change the last bits are refused by name; the number of host devices, which does not, is not."""
+    _simulate(tmp_path)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=3")
+    _simulate(tmp_path)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    with pytest.raises(ValueError, match="xla_flags"):
+        _simulate(tmp_path)
