@@ -6,6 +6,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
+from sde_momentum.compare._catalogue_settings import regimes_of
 from sde_momentum.compare._study import WeakError
 from sde_momentum.compare._weak_error import weak_error
 from sde_momentum.optimizers import adam, rmsprop
@@ -22,7 +23,7 @@ def ballistic_study(
     problem: AbstractProblem | None = None,
     learning_rates: Sequence[float] = (1 / 8, 1 / 12, 1 / 16, 1 / 24, 1 / 32),
     t1: float = 1.0,
-    num_paths: int = 131_072,
+    num_paths: int | None = None,
     seed: Seed = 0,
     progress: bool = True,
 ) -> WeakError:
@@ -40,7 +41,7 @@ def ballistic_study(
         problem: another problem, with noise ξ = S z whose components are independent.
         learning_rates: at least four that divide t1, decreasing.
         t1: end, t = kη.
-        num_paths: coupled paths for every learning rate.
+        num_paths: coupled paths for every learning rate; by default 262 144 over the dimension.
         seed: integer in [0, 2⁶⁴) or a JAX key.
         progress: show a bar.
 
@@ -62,7 +63,7 @@ def ballistic_study(
     if rule not in ("rmsprop", "adam"):
         raise ValueError(f'`rule` must be "rmsprop" or "adam", got {rule!r}.')
     made = rmsprop() if rule == "rmsprop" else adam(bias_correction=False)
-    regime = next(regime for regime in made.regimes() if regime.name == "ballistic")
+    regime = next(regime for regime in regimes_of(made) if regime.name == "ballistic")
     numbers = {"eps": 0.1} | ({"rate_decay": 0.5} if rule == "rmsprop" else {"rate_beta1": 2.0, "rate_beta2": 0.5})
     with jax.enable_x64(True):
         given = coupled_quadratic(dimension) if problem is None else problem
@@ -78,7 +79,7 @@ def ballistic_study(
             t1=t1,
             learning_rates=learning_rates,
             method="coupled",
-            num_paths=num_paths,
+            num_paths=max(262_144 // dimension, 1024) if num_paths is None else num_paths,
             seed=seed,
             progress=progress,
             learning_rate_unit=0.25,

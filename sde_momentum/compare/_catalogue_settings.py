@@ -127,6 +127,11 @@ def _observables(problem: AbstractProblem, route: str) -> dict[str, Callable]:
     return {"x": lambda x: x, "x²": lambda x: x**2}
 
 
+def regimes_of(rule: UpdateRule) -> tuple[Regime, ...]:
+    """The regimes a rule comes with."""
+    return tuple(rule.regimes()) if rule.regimes is not None else ()
+
+
 def settings() -> Iterator[Setting]:
     """Every rule under every regime that a route without sampling serves, the cheap ones first."""
     point, place = {"x": np.array([1.0, -0.5])}, {"x": 0.7}
@@ -134,19 +139,19 @@ def settings() -> Iterator[Setting]:
     linear += tuple(optimizers.nesterov(form) for form in ("textbook", "full", "pytorch"))
     yield Setting(optimizers.gd(), Regime.noiseless(), "ordinary equation", point, 1.0, (8, 16, 32, 64, 128), 0.5, 1.0)
     for rule in linear:
-        for regime in rule.regimes():
+        for regime in regimes_of(rule):
             counts = [2**k for k in range(6, 12)] if regime.grade == 1 else [4**k for k in range(5, 11)]
             unit = 0.1 if "momentum" in rule.hyperparameters else 0.5
             yield Setting(rule, regime, "moments", point, 1.0, counts, unit, 2.0)
     for rule in (optimizers.sign_gd(), optimizers.normalized_gd()):
-        for regime in rule.regimes():
+        for regime in regimes_of(rule):
             if regime.noise_exponent is not None:
                 yield Setting(rule, regime, "lattice", place, 1.0, (16, 32, 64, 128, 256), 0.25, 4.0)
-    for regime in optimizers.sgd().regimes():
+    for regime in regimes_of(optimizers.sgd()):
         yield Setting(optimizers.sgd(), regime, "operators", place, 1.0, (10, 20, 40, 80, 160), 0.5, 5.0)
     for rule in linear[1:]:
         yield Setting(rule, rule.default_regime(), "operators", place, 1.0, (16, 32, 64, 128), 0.1, 30.0)
     warm = {"x": 0.7, "G": 1.0}
     for rule in (optimizers.rmsprop(), optimizers.adagrad()):
-        for regime in rule.regimes():
+        for regime in regimes_of(rule):
             yield Setting(rule, regime, "operators", warm, 0.5, (8, 16, 32, 64), 0.25, 60.0)

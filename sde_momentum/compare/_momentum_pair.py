@@ -142,12 +142,13 @@ def sampled_gap(
     seed: Seed,
 ) -> Gap:
     """The gap from paths of both optimizers on the same draws, of any problem."""
+    one: Any = first
+    two: Any = second
     if schedule is not None:
-        first = ScheduledChain(
-            first, {"learning_rate": jnp.asarray(schedule.learning_rates), "momentum": jnp.asarray(schedule.momenta)}
-        )
-        second = ScheduledChain(second, {"learning_rate": jnp.asarray(schedule.followed)})
-    pair = PairedChains(first, second)
+        own = {"learning_rate": jnp.asarray(schedule.learning_rates), "momentum": jnp.asarray(schedule.momenta)}
+        one = ScheduledChain(first, own)
+        two = ScheduledChain(second, {"learning_rate": jnp.asarray(schedule.followed)})
+    pair = PairedChains(one, two)
 
     def between(function: Observable):
         return lambda state: function(state["first"]["x"]) - function(state["second"]["x"])
