@@ -147,8 +147,14 @@ class Compare(Experiment):
     """Order of the limit."""
     learning_rates: tuple[float, ...] = (0.1, 0.05, 0.025, 0.0125)
     """At least four, decreasing."""
-    num_paths: int = 65_536
+    learning_rate_unit: float = 1.0
+    """η at which corrections to the leading power are as large as it is; about 1 − β with momentum."""
+    method: Literal["auto", "exact", "transition", "coupled", "multilevel"] = "auto"
+    """Exact moments, transition operators (one or two components), coupled sampling, or levels of learning rates."""
+    num_paths: int | None = None
     """Coupled paths for every learning rate, where sampling is needed."""
+    target_snr: float | None = None
+    """Instead of num_paths: error over its standard error at the smallest step, from which the paths are planned."""
 
     def run(self) -> None:
         """Compare, print orders and verdict, and save."""

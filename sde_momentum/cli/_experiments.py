@@ -108,7 +108,10 @@ def run_comparison(options: Any) -> None:
         x0,
         t1=options.t1,
         learning_rates=options.learning_rates,
+        learning_rate_unit=options.learning_rate_unit,
+        method=options.method,
         num_paths=options.num_paths,
+        target_snr=options.target_snr,
         seed=options.seed,
         **options.numbers.given(),
     )
