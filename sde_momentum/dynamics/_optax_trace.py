@@ -96,6 +96,13 @@ def trace(factory: Callable[..., Any], names: tuple[str, ...], shape: tuple[int,
             ) from None
         except jax.errors.UnexpectedTracerError:
             raise ValueError(_SIDE_EFFECT) from None
+        except (AttributeError, TypeError) as error:
+            if "must return an optax" in str(error):
+                raise
+            raise ValueError(
+                "the transformation fails on an array of parameters and its gradient, which is all that a rule has to "
+                f"give: {_first_line(error)}"
+            ) from None
     if any(isinstance(constant, jax.core.Tracer) for constant in (*first.consts, *second.consts)):
         raise ValueError(_SIDE_EFFECT)
     return Trace(first, second, tuple(map(_leaf_name, paths[1:])), tuple(shapes), shape)

@@ -72,14 +72,19 @@ def modified_equation(
 
 @lru_cache(maxsize=256)
 def _derive(rule: UpdateRule, regime: Regime, order: int, describes: str) -> Limit | NoDiffusion:
-    below = order * regime.grade
-    derivation = _Derivation(rule, regime, below)
-    generator, start = derivation.generator(describes), derivation.start(describes)
-    _require_finite(rule, regime, generator)
-    for part, operator in (("generator", generator), ("start", start.log())):
-        obstruction = _lowest_obstruction(operator)
+    # What fails early is found before the work for a higher order; at order 1 + ⅛ all terms of size η are seen.
+    stages = [stage + Fraction(1, 8) for stage in range(1, order)]
+    for below in [*(stage * regime.grade for stage in stages), order * regime.grade]:
+        derivation = _Derivation(rule, regime, below)
+        generator = derivation.generator(describes)
+        _require_finite(rule, regime, generator)
+        obstruction = _lowest_obstruction(generator)
         if obstruction:
-            return NoDiffusion(rule, regime, order, obstruction, describes, part)
+            return NoDiffusion(rule, regime, order, obstruction, describes, "generator")
+    start = derivation.start(describes)
+    obstruction = _lowest_obstruction(start.log())
+    if obstruction:
+        return NoDiffusion(rule, regime, order, obstruction, describes, "start")
     generator = canonical_functions(generator)
     covariance = covariance_of(generator) or _leading_covariance(rule, regime, below, describes)
     too_large = indefinite_block(covariance, below)
@@ -118,7 +123,7 @@ def _root_of(covariance: dict, variables: tuple[str, ...], regime: Regime) -> di
 
 
 def _require_finite(rule: UpdateRule, regime: Regime, generator: Operator) -> None:
-    if generator.lowest >= 0:
+    if generator.lowest >= 0 or not generator.terms:
         return
     (graph, *_) = sorted(generator.at(generator.lowest))
     names = ", ".join(sorted({name for name, _ in generator.algebra.derivatives(graph)}))
@@ -143,9 +148,9 @@ def _leading_covariance(rule: UpdateRule, regime: Regime, below: Fraction, descr
     """The lowest second-order terms when none lies below the order: looked for up to one power of the clock higher."""
     if regime.noise_exponent is None:
         return {}
-    beyond = regime.grade
+    beyond = regime.grade / 8  # mostly they come at once, and a wider look costs much more
     while not (second := _second_order(rule, regime, below + beyond, describes)) and beyond < regime.clock_exponent:
-        beyond += regime.grade
+        beyond = regime.grade if beyond < regime.grade else beyond + regime.grade
     return covariance_of(Operator(second.algebra, {second.lowest: second.at(second.lowest)}, second.cutoff))
 
 

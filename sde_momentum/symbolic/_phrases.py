@@ -6,10 +6,11 @@ from typing import NamedTuple
 import sympy as sp
 
 from ._coefficient_form import coefficient, signed_sum
+from ._expansion import leading_power
 from ._function_form import without_scalars
 from ._graph import FREE, Graph, canonical, labels, relabel
 from ._names import name_of
-from ._potential import gradient_of, split_gradient
+from ._potential import GradientSplit, gradient_of, split_gradient
 from ._style import Style
 from ._symbols import LEARNING_RATE
 from ._tensor_expression import TensorExpression
@@ -67,8 +68,8 @@ def _piece(style: Style, graph: Graph, weight: sp.Expr) -> Piece:
 
 
 def _vector_pieces(style: Style, expression: TensorExpression, parameters: str) -> list[Piece]:
-    split = split_gradient(expression, parameters)
-    pieces = [_piece(style, graph, c) for graph, c in split.remainder]
+    split, levels = _levels_apart(split_gradient(expression, parameters), parameters)
+    pieces = [_piece(style, graph, c) for graph, c in (*levels, *split.remainder)]
     if not split.potential:
         return pieces
     slope = gradient_of(split.potential, parameters)
@@ -76,10 +77,28 @@ def _vector_pieces(style: Style, expression: TensorExpression, parameters: str) 
         return [_piece(style, graph, c) for graph, c in slope] + pieces
     leading = split.potential.terms[0][1]
     if any(total.has(LEARNING_RATE) for total in leading.atoms(sp.Add)):  # a correction of its own: not taken out
-        leading = sp.S.NegativeOne
+        leading = sp.Integer(coefficient(style, leading)[0])
     inside = [_piece(style, graph, sp.factor(c / leading)) for graph, c in split.potential]
     compound = len(inside) > 1 or style.dot_sign in inside[0].phrase
     return [Piece(leading, style.gradient(total(style, inside), compound)), *pieces]
+
+
+def _levels_apart(split: GradientSplit, parameters: str) -> tuple[GradientSplit, TensorExpression]:
+    """Take terms such as |x|² that outweigh the loss, or have none beside them, out of the potential.
+
+    Weight decay belongs to a modified loss; the distance of an average from x does not.
+    """
+    loss = next((c for graph, c in split.potential if _is_loss(graph)), None)
+    apart = TensorExpression.collect(
+        (graph, c)
+        for graph, c in split.potential
+        if all(node.field == parameters for node in graph) and (loss is None or leading_power(c / loss)[1] < 0)
+    )
+    return GradientSplit(split.potential - apart, split.remainder), gradient_of(apart, parameters)
+
+
+def _is_loss(graph: Graph) -> bool:
+    return len(graph) == 1 and graph[0].field == "L"
 
 
 def _mirrored(expression: TensorExpression) -> list[tuple[Graph, sp.Expr]]:

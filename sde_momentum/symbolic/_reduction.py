@@ -47,7 +47,8 @@ def reduce_rule(rule: UpdateRule, regime: Regime, time_terms: int = 0) -> Reduce
     symbols = [variable(name) for name in fast]
     _require_linear(rule, fast, update)
     offset = _slow_offset(rule, fast, update)
-    scale = {name: _natural_scale(name, update, regime) for name in fast}
+    slow = [name for name in rule.state if name not in fast]
+    scale = {name: _natural_scale(name, update, regime, slow) for name in fast}
     # x = y + offset(m), m = scale · m̂
     substitution = {x: x + offset}
     moved = {name: sp.expand(value.subs(substitution, simultaneous=True)) for name, value in update.items()}
@@ -145,7 +146,14 @@ def _ordered(rule: UpdateRule, names: list[str], update: dict[str, sp.Expr]) -> 
 
 
 def _require_linear(rule: UpdateRule, fast: tuple[str, ...], update: dict[str, sp.Expr]) -> None:
+    """Fast variables are linear averages that enter the others as polynomials."""
     symbols = [variable(name) for name in fast]
+    for name in rule.state:
+        if fast and name not in fast and not update[name].is_polynomial(*symbols):
+            raise ValueError(
+                f"rule `{rule.name}`: the update of `{name}` is not polynomial in the fast variables "
+                f"{', '.join(fast)}, so they cannot be eliminated."
+            )
     for name in fast:
         own = update[name]
         others = {variable(v) for v in rule.state} - set(symbols)
@@ -166,22 +174,22 @@ def _slow_offset(rule: UpdateRule, fast: tuple[str, ...], update: dict[str, sp.E
     others = {variable(v): 0 for v in rule.state if v not in fast} | {GRADIENT: 0}
     quiet = sp.Matrix([update[name].subs(others) for name in fast])
     slope = quiet.jacobian(symbols)
+    # What is of higher degree in m moves y, as little as it moves x.
     push = sp.Matrix([(update[parameters] - variable(parameters)).subs(others)]).jacobian(symbols)
-    if push.free_symbols & set(symbols):
-        raise ValueError(
-            f"rule `{rule.name}`: the update of `{parameters}` is not linear in the fast variables {', '.join(fast)}, "
-            "so they cannot be eliminated: only averages that enter linearly can."
-        )
+    push = push.subs(dict.fromkeys(symbols, 0))
     conserved = (push * (sp.eye(len(fast)) - slope).inv()).applyfunc(sp.cancel)
     return sp.expand(-(conserved * symbols)[0])
 
 
-def _natural_scale(name: str, update: dict[str, sp.Expr], regime: Regime) -> sp.Expr:
-    """The power of η that a relaxed EMA state has: the larger of its mean and of its noise."""
+def _natural_scale(name: str, update: dict[str, sp.Expr], regime: Regime, slow: list[str]) -> sp.Expr:
+    """The power of η that a relaxed EMA state has: the largest of its mean, its noise and what other variables give."""
     own = update[name]
     _, gain = leading_power(sp.diff(own, GRADIENT))
     _, gap = leading_power(1 - sp.diff(own, variable(name)))
     exponents = [gain - gap]
+    level = sp.expand(own.subs({GRADIENT: 0, variable(name): 0}))
+    if level.free_symbols & {variable(v) for v in slow}:
+        exponents.append(leading_power(level)[1] - gap)
     if regime.noise_exponent is not None:
         exponents.append(gain - gap / 2 + regime.noise_exponent)
     lowest: Fraction = min(exponents)

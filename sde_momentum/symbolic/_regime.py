@@ -8,7 +8,7 @@ from types import MappingProxyType
 import sympy as sp
 
 from ._noise_law import GENERAL, check_noise_law
-from ._symbols import LEARNING_RATE, RELAXATION_RATE
+from ._symbols import LEARNING_RATE, RELAXATION_RATE, hyperparameter
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Regime:
 
     Args:
         name: what printouts call it.
-        noise_scale: σ in g = ∇L + σ ξ, a power of `learning_rate` times a constant.
+        noise_scale: σ in g = ∇L + σ ξ, a power of `learning_rate` times a constant; like every expression here a sympy
+            expression, a number, or text such as `"learning_rate**(-1/4)"`.
         clock: time per step; t = k · clock.
         scalings: hyperparameter → its expression in `learning_rate` and new constants; others stay fixed.
         state_scales: state variable v → s(η) where v = s v̂ and v̂ is the variable that the limit describes. Eliminated
@@ -44,7 +45,7 @@ class Regime:
         Scalings of the SGD family: Li, Tai, E (2019), section 3; Wang et al. (2024), section 3.
     """
 
-    name: str
+    name: str = "custom"
     noise_scale: sp.Expr = sp.S.One
     clock: sp.Expr = LEARNING_RATE
     scalings: Mapping[str, sp.Expr] = field(default_factory=dict)
@@ -58,9 +59,9 @@ class Regime:
         if self.small_parameter is None:
             object.__setattr__(self, "small_parameter", self.clock)
         for name in ("noise_scale", "clock", "small_parameter"):
-            object.__setattr__(self, name, sp.sympify(getattr(self, name)))
+            object.__setattr__(self, name, _by_name(getattr(self, name)))
         for name in ("scalings", "state_scales", "cumulant_scales"):
-            values = {key: sp.sympify(value) for key, value in getattr(self, name).items()}
+            values = {key: _by_name(value) for key, value in getattr(self, name).items()}
             object.__setattr__(self, name, MappingProxyType(values))
         if self.clock_exponent <= 0:
             raise ValueError(
@@ -205,6 +206,12 @@ class Regime:
         from ._text import regime_text
 
         return regime_text(self)
+
+
+def _by_name(value: sp.Expr | float | str) -> sp.Expr:
+    """Read an expression so that a symbol means what its name says, with whatever assumptions it was made."""
+    expression = sp.sympify(value)
+    return expression.xreplace({symbol: hyperparameter(symbol.name) for symbol in expression.free_symbols})
 
 
 def power_of_learning_rate(expression: sp.Expr, what: str) -> tuple[sp.Expr, Fraction]:

@@ -215,6 +215,11 @@ def update_rule(
                 "functions, and no branch on a value."
             ) from error
         values = returned if isinstance(returned, tuple | list) else (returned,)
+        if isinstance(returned, Mapping | set):
+            raise TypeError(
+                f"rule `{name}` returns a {type(returned).__name__}; return the next values in the order of the state, "
+                f"`return {', '.join(state)}`."
+            )
         if any(value is None for value in values):
             raise ValueError(
                 f"rule `{name}` returns None for {state[list(values).index(None)]}: is a `return` missing?"

@@ -92,7 +92,8 @@ def start(style: Style, limit: Limit) -> list[Line]:
     for name in limit.variables:
         initial = style.initial(name)
         pieces = pieces_of(style, limit.initial_shift.get(name, TensorExpression()), limit.rule.state[0])
-        shift = [_evaluated(style, *piece, style.initial(limit.rule.state[0])) for piece in pieces]
+        x = limit.rule.state[0]
+        shift = [_evaluated(style, *piece, style.state(x), style.initial(x)) for piece in pieces]
         lines.append((f"{_process(style, limit, name)}(0)", signed_sum([(1, initial), *shift])))
     return lines
 
@@ -142,8 +143,10 @@ def _slow_variable(style: Style, limit: Limit) -> str:
     """X − ηβ/(1 − β) m, coefficient before variable."""
     terms = [(1, style.state(limit.rule.state[0]))]
     for name in limit.eliminated:
-        sign, body = coefficient(style, sp.diff(limit.slow_variable, variable(name)))
-        terms.append((sign, style.scaled(body, style.state(name))))
+        weight = sp.diff(limit.slow_variable, variable(name))
+        if weight != 0:
+            sign, body = coefficient(style, weight)
+            terms.append((sign, style.scaled(body, style.state(name))))
     return signed_sum(terms)
 
 
@@ -162,7 +165,9 @@ def _martingale(style: Style, limit: Limit, name: str) -> str:
     return style.indexed("N", _process(style, limit, name))
 
 
-def _evaluated(style: Style, weight: sp.Expr, phrase: str, point: str) -> tuple[int, str]:
+def _evaluated(style: Style, weight: sp.Expr, phrase: str, parameters: str, point: str) -> tuple[int, str]:
     sign, body = coefficient(style, weight)
+    if phrase == parameters:
+        return sign, style.scaled(body, point)
     field = phrase if phrase == style.gradient(style.loss) else style.parenthesized(phrase)
     return sign, style.scaled(body, f"{field}({point})")

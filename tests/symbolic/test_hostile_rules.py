@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from sde_momentum.optimizers import sgd
+from sde_momentum.optimizers import sgd, sgdm
 from sde_momentum.symbolic import (
     LEARNING_RATE,
     Regime,
@@ -50,7 +50,7 @@ def test_a_fast_variable_that_enters_nonlinearly():
         m = momentum * m + (1 - momentum) * g
         return x - learning_rate * sp.tanh(m), m
 
-    with pytest.raises(ValueError, match="the update of `x` is not linear in the fast variables m"):
+    with pytest.raises(ValueError, match="the update of `x` is not polynomial in the fast variables m"):
         modified_equation(squashed)
 
 
@@ -116,3 +116,86 @@ def test_what_is_no_rule_or_regime():
         modified_equation("sgd")
     with pytest.raises(TypeError, match="`regime` must be a Regime"):
         modified_equation(sgd(), "small-noise")
+
+
+def test_a_dictionary_returned():
+    """The message says what to return."""
+    with pytest.raises(TypeError, match=r"rule `named` returns a dict; return the next values .* `return x, m`"):
+
+        @update_rule(state=("x", "m"))
+        def named(x, m, g, *, learning_rate):
+            return {"x": x - learning_rate * m, "m": g}
+
+
+def test_a_motion_without_limit_is_refused_before_the_work():
+    """σ = η^(−2/3) makes order 1 diverge; order 2 says so within a second and not after a minute."""
+    loud = Regime(noise_scale=LEARNING_RATE ** sp.Rational(-2, 3))
+    with pytest.raises(ValueError, match=r"regime `custom` does not fit rule `sgdm`: .* x grows like"):
+        modified_equation(sgdm(), loud, order=2)
+
+
+def test_a_symbol_means_what_its_name_says():
+    """Text, and symbols made without assumptions, are the learning rate and the constants of these names."""
+    quarter = sp.Rational(-1, 4)
+    meant = Regime("loud", LEARNING_RATE**quarter, scalings={"momentum": 1 - hyperparameter("c") * LEARNING_RATE})
+    eta, c = sp.symbols("learning_rate c")
+    assert Regime("loud", "learning_rate**(-1/4)", scalings={"momentum": "1 - c*learning_rate"}) == meant
+    assert Regime("loud", eta**quarter, scalings={"momentum": 1 - c * eta}) == meant
+
+
+def test_an_average_of_iterates_pulls_back():
+    """With a' = ρ a + (1−ρ) x', a lags by ηρ/(1−ρ) ∇L: the pull ηk(a − x) changes the rate by −ηkρ/(1−ρ), by hand."""
+
+    @update_rule(state=("x", "a"), fast=("a",))
+    def elastic(x, a, g, *, learning_rate, rho, k):
+        moved = x - learning_rate * g + learning_rate * k * (a - x)
+        return moved, rho * a + (1 - rho) * moved
+
+    @update_rule(state=("x", "d"), fast=("d",))
+    def lagging(x, d, g, *, learning_rate, rho, k):
+        step = learning_rate * (k * d - g)
+        return x + step, rho * (d - step)
+
+    limit = modified_equation(elastic, order=2)
+    assert str(limit.drift["x"]) == "-∇((1 - rho - k·rho·η)/(1 - rho)·L + 1/4·η·|∇L|²)"
+    assert not limit.drift["x"] - modified_equation(lagging, order=2).drift["x"]
+    # An empty average pulls to zero until it is filled: Σ_j ηk ρ^j.
+    assert "X(0) = x₀ - η·k/(1 - rho)·x₀ " in str(limit)
+
+
+def test_the_gradient_at_an_average_of_iterates():
+    """Taken where the average lags, the gradient is that of momentum: ¼ η (1+ρ)/(1−ρ) |∇L|²."""
+
+    @update_rule(state=("x", "d"), fast=("d",))
+    def averaged(x, d, g, *, learning_rate, momentum):
+        step = -learning_rate * g(x + d)
+        return x + step, momentum * (d - step)
+
+    assert not modified_equation(averaged, order=2).drift["x"] - modified_equation(sgdm(), order=2).drift["x"]
+
+
+def test_a_square_of_a_fast_variable():
+    """E m² = |∇L|² + (1−ρ)/(1+ρ) diag Σ, by hand; the long-run variance of m² follows from its autocovariances."""
+
+    @update_rule(state=("x", "m", "v"), fast=("m",))
+    def second(x, m, v, g, *, learning_rate, rho):
+        m = rho * m + (1 - rho) * g
+        return x - learning_rate * g * v, m, v + learning_rate * (m**2 - v)
+
+    limit = modified_equation(second)
+    assert str(limit.drift["v"]) == "-v + (1 - rho)/(1 + rho)·diag Σ + ∇L ⊙ ∇L"
+    rho = hyperparameter("rho")
+    gaussian = 2 * (1 - rho) * (1 + rho**2) / (1 + rho) ** 3
+    squares = [c for graph, c in limit.covariance["v", "v"] if [node.field for node in graph] == ["Sigma", "Sigma"]]
+    assert [sp.simplify(c / LEARNING_RATE - gaussian) for c in squares] == [0]
+
+
+def test_an_average_is_no_modified_loss():
+    """In a' = a + η(x − a) the distance X − A stays together; |x|² is not folded into the loss."""
+
+    @update_rule(state=("x", "a"))
+    def averaged(x, a, g, *, learning_rate):
+        return x - learning_rate * g, a + learning_rate * (x - a)
+
+    text = str(modified_equation(averaged, order=2))
+    assert "dA = (1/2·η·∇L + (1 + 1/2·η)·(X - A)) dt" in text
