@@ -2,9 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from sde_momentum.optimizers import CATALOGUE
 
 SCRIPTS = sorted((Path(__file__).parents[1] / "derivations").glob("*.py"))
 
@@ -37,13 +42,31 @@ def run(*scripts: Path) -> dict[str, str]:
     return {Path(name).stem: error for name, error in results.items()}
 
 
-def test_derivations():
-    """There is a script for every optimizer of the SGD family, and the assertions of all scripts hold."""
-    assert {"gd", "sgd", "momentum", "heavy_ball", "nesterov", "qhm", "what_momentum_changes"} <= {
-        script.stem for script in SCRIPTS
-    }
-    errors = {name: error for name, error in run(*SCRIPTS).items() if error}
+def derivation(script: Path) -> str:
+    """The cells before the first that computes in numbers: assumptions, derivation, and what is asserted of it."""
+    cells = script.read_text().split("\n# %%")
+    numeric = [re.search("^import (jax|matplotlib)", cell, re.MULTILINE) is not None for cell in cells]
+    return "\n# %%".join(cells[: numeric.index(True)])
+
+
+def check(*scripts: Path) -> None:
+    """Every script runs to its end."""
+    errors = {name: error for name, error in run(*scripts).items() if error}
     assert not errors, "\n\n".join(f"{name}:\n{error}" for name, error in errors.items())
+
+
+def test_derivations(tmp_path):
+    """There is a script for every optimizer, and what each derives is what it asserts."""
+    assert {script.stem for script in SCRIPTS} >= {*CATALOGUE, "what_momentum_changes", "slow_sde"}
+    for script in SCRIPTS:
+        (tmp_path / script.name).write_text(derivation(script))
+    check(*sorted(tmp_path.glob("*.py")))
+
+
+@pytest.mark.slow
+def test_scripts_with_their_figures():
+    """The runs and figures of all scripts too."""
+    check(*SCRIPTS)
 
 
 def test_failing_script_is_noticed(tmp_path):

@@ -95,6 +95,7 @@ def test_averaged_schedule():
     np.testing.assert_allclose(constant[:300], 0.1, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_undamped_oscillation():
     """At α = 3/2 the mean tends to cos s as η → 0; friction is what is left, of order η^(1/4)."""
     gaps = [limits.above_one(rate) - np.cos(2.0) for rate in (1e-3, 1e-3 / 16, 1e-3 / 256)]
@@ -112,6 +113,7 @@ def test_hitting_times():
     assert np.isinf(hitting.hitting_time(times, np.ones_like(times)))
 
 
+@pytest.mark.slow
 def test_imbalance_is_kept_by_gradient_flow():
     """The derivative of UᵀU − VᵀV along the gradient vanishes everywhere; tr H is that of the Hessian at a minimum."""
     problem = matrices.factorization()

@@ -65,6 +65,7 @@ def test_joint_law_refuses_what_it_cannot_know():
         joint_law(FIXED.pair(quadratic(np.ones(1), noise=lambda x: x), 0.01), np.ones(1), 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("momentum", "constant"), [(FIXED, TRACE * 0.9**2 / (1 - 0.9**2)), (ROOT, TRACE / (2 * ROOT.number))]
 )

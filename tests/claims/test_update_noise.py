@@ -97,6 +97,7 @@ def test_wrong_laws_are_not_supported(sampled):
     assert reduced.outcome is Outcome.NOT_SUPPORTED
 
 
+@pytest.mark.slow
 def test_few_replicas_leave_the_claim_undecided(small_evidence):
     """With 1 024 replicas no exact law and with 64 no equivalence is settled, and nothing is refuted."""
     found = {measurement.label: measurement.outcome for measurement in small_evidence.measurements}

@@ -25,6 +25,7 @@ def study(bowl):
     return momentum_index_study(bowl, X0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", ["0", "1/4", "1/2", "3/4"])
 def test_paths_meet_at_half_the_rate_of_laws(study, index):
     """Below α = 1 the strong order is (1 − α)/2, the bound of the theorem, and the weak one 1 − α."""
@@ -70,6 +71,7 @@ def test_the_averaged_schedule_is_the_weight_of_each_gradient():
     np.testing.assert_allclose(averaged_learning_rates(rates, momenta), weights, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_only_the_averaged_schedule_follows(bowl):
     """A learning rate that alternates from step to step: SGD must run the averaged schedule, its own stays apart."""
     setting = {"indices": (0,), "rate_multiplier": lambda k: 1 + 0.5 * (-1.0) ** k, "t1": 1.0}

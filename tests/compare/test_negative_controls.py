@@ -41,6 +41,7 @@ def verdict(rule, limit, problem, rates=RATES, **numbers):
     return weak_error(rule, limit, problem, np.asarray(1.0), t1=1.0, learning_rates=rates, **numbers).verdict
 
 
+@pytest.mark.slow
 def test_stratonovich_for_ito_shows_where_the_theory_says(sloped):
     """At unit noise the difference is of size η: order 2 refutes it, order 1 cannot; dominant noise shows it at 1."""
     first, second = (modified_equation(sgd(), order=order) for order in (1, 2))

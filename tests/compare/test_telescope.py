@@ -41,6 +41,7 @@ def third_moment(eta, steps):
     return m1, m2, m3
 
 
+@pytest.mark.slow
 def test_noise_shape_is_the_third_cumulant(legs):
     """On a quadratic x² does not feel the shape of the noise, and x³ feels its third cumulant exactly, within 5 SE."""
     at = legs.dataset.sel(leg="noise shape").isel(time=-1)

@@ -119,6 +119,7 @@ def test_integers_and_keys_are_accepted():
     doubles.assert_same_bits(one, other)
 
 
+@pytest.mark.slow
 def test_the_cost_of_a_long_run_is_told_in_sgd_steps(capsys, monkeypatch):
     """A step of an equation is compared with one of SGD, where the run is long enough for measuring it."""
     monkeypatch.setattr(_execute, "_WORTH_MEASURING", 0.0)

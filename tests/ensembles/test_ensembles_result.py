@@ -93,6 +93,7 @@ def test_a_result_survives_a_netcdf_file(result, tmp_path):
     xr.testing.assert_identical(back, result)
 
 
+@pytest.mark.slow
 def test_results_of_different_steps_subtract_at_every_time():
     """Chains with steps 0.1 and 0.05 have bit-equal times, so that nothing is joined away; 3 · 0.1 ≠ 0.3 would be."""
     coarse, fine = (

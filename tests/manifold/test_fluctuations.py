@@ -56,6 +56,7 @@ def test_at_index_one_it_is_the_position_block_of_the_underdamped_process(rate):
     np.testing.assert_allclose(first_order, reference, rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_the_discrete_momentum_method_reaches_it_linearly_in_the_learning_rate():
     """Cov(x)/η of SGDM with 1 − β = λη tends to C; halving η halves the error."""
     hessian, sigma, rate = HESSIAN[1:, 1:], noise(3, 3), 0.7

@@ -167,6 +167,7 @@ def circle_paths(drift_factor):
     return np.mean(ends[0]), np.std(ends[0]) / paths**0.5, ends
 
 
+@pytest.mark.slow
 def test_isotropic_noise_on_a_circle_shows_the_ito_term():
     """E x(τ) = e^{−τ/2} x₀ for Brownian motion on the circle (5 SE); without the Itô drift E x(τ) = x₀."""
     mean, error, ends = circle_paths(1.0)
@@ -177,6 +178,7 @@ def test_isotropic_noise_on_a_circle_shows_the_ito_term():
     assert abs(wrong - np.exp(-0.5)) > 5 * error + 2e-3
 
 
+@pytest.mark.slow
 def test_retracted_euler_stays_on_the_manifold_and_keeps_the_law():
     """Through diffrax: |x| = 1 to 1e-12 at every save, the distances removed are O(dt), and E x(1) = e^{−½} x₀."""
     sde = slow_sde(general(lambda x: (x @ x - 1) ** 2, lambda x, w: w, noise_dim=2), codimension=1)

@@ -178,6 +178,7 @@ def test_a_problem_without_noise_factor_is_refused():
         slow_sde(type("Bare", (), {"loss": staticmethod(valley)})())
 
 
+@pytest.mark.slow
 def test_init_refuses_an_isolated_minimum():
     """A bowl has no manifold: init says so instead of returning a point."""
     bowl = general(lambda x: jnp.sum(x**2), lambda x, w: w, noise_dim=2)

@@ -114,6 +114,7 @@ def test_svag_scales_the_cumulants():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rule", [rmsprop(), rmsprop(eps_inside=True), adam(), adam(bias_correction=False)], ids=lambda rule: rule.name
 )
@@ -173,6 +174,7 @@ def test_svag_runs_with_the_moments_of_its_theory():
     assert study.verdict is sm.Verdict.CONFIRMED
 
 
+@pytest.mark.slow
 def test_two_draws_a_step():
     """The chain of SVAG uses r₊g₁ + r₋g₂ of the problem's own draws: mean kept, covariance times ℓ."""
     problem = sm.problems.quadratic(1.0, noise=0.5)

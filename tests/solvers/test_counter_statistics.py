@@ -20,7 +20,13 @@ def _sample(draw, seed, size, dtype, stream=0, shift=0, count=STEPS):
     return np.asarray(rows, np.float64).reshape(count, size or 1, PATHS)
 
 
-LAYOUTS = [(None, "float32"), (None, "float64"), (3, "float32"), (3, "float64")]
+SLOW = pytest.mark.slow
+LAYOUTS = [
+    (None, "float32"),
+    pytest.param((None, "float64"), marks=SLOW),
+    pytest.param((3, "float32"), marks=SLOW),
+    (3, "float64"),
+]
 
 
 @pytest.fixture(scope="module", params=LAYOUTS, ids=str)
@@ -117,7 +123,7 @@ def test_box_muller_is_accurate():
 
 
 @pytest.mark.parametrize(("draw", "even"), [(signs, (1, 1, 1, 1)), (three_point, (1, 3, 9, 27))])
-@pytest.mark.parametrize("size", [None, 70])
+@pytest.mark.parametrize("size", [None, pytest.param(70, marks=SLOW)])
 def test_weak_increments_match_their_moments(draw, even, size):
     """The moments are those of the two- or three-valued law: m₂ = m₄ = m₆ = 1, or 1, 3, 9; odd ones vanish."""
     values = _sample(draw, 8, size, "float64", count=16 if size is None else 1)
@@ -130,6 +136,7 @@ def test_weak_increments_match_their_moments(draw, even, size):
         assert abs((values**k).mean() - mean) * math.sqrt(values.size) < SE * spread + 1e-8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", [signs, three_point])
 def test_weak_increments_that_share_a_word_are_independent(draw):
     """Steps cut from one word, and components cut from one word, are uncorrelated, squares included."""

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Momentum: what it changes, and what it does not
+# # SGD with momentum
 #
 # SGD with momentum in the form of a moving average is
 #
