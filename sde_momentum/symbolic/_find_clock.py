@@ -16,7 +16,7 @@ import sympy as sp
 from ._expansion import leading_power, monomials
 from ._modified_equation import leading_correction
 from ._reduction import Reduced, reduce_rule
-from ._regime import Regime, power_of_learning_rate
+from ._regime import Regime, by_name, power_of_learning_rate
 from ._rule import UpdateRule
 from ._symbols import GRADIENT, LEARNING_RATE, variable
 
@@ -56,8 +56,13 @@ def find_clock(
         underdamped
         frictionless
     """
-    given = tuple((name, sp.sympify(value)) for name, value in (scalings or {}).items())
-    noise = sp.sympify(noise_scale)
+    unknown = [name for name in scalings or {} if name not in rule.hyperparameters]
+    if unknown:
+        raise ValueError(
+            f"`{rule.name}` has no hyperparameter `{unknown[0]}`; it has {', '.join(rule.hyperparameters)}."
+        )
+    given = tuple((name, by_name(value)) for name, value in (scalings or {}).items())
+    noise = by_name(noise_scale)
     if cumulant_scales is None:
         exponent = Fraction(0) if noise == 0 else power_of_learning_rate(noise, "noise_scale")[1]
         cumulant_scales = {3: LEARNING_RATE ** sp.Rational(-exponent)} if exponent < 0 else {}

@@ -60,12 +60,20 @@ def require_law(function: sp.Expr, law: str, noisy: bool) -> None:
         return
     shown = function.subs(GRADIENT_SQUARE, sp.Function("squared_norm")(GRADIENT))
     if law == GENERAL:
+        alone = function.free_symbols <= {GRADIENT, GRADIENT_SQUARE}
+        slower = "" if alone else "; averages of g may be slowed by `scalings`"
         raise ValueError(
-            f"the update is not polynomial in the gradient ({shown}), so that its average depends on the whole law of "
-            f"the noise: give the regime `noise_law={INDEPENDENT!r}` (or {ISOTROPIC!r}), or no noise."
+            f"the update is not polynomial in the gradient ({_shortened(shown)}), so that its average depends on the "
+            f"whole law of the noise: give the regime `noise_law={INDEPENDENT!r}` (or {ISOTROPIC!r}), or no noise"
+            f"{slower}."
         )
     if function.has(GRADIENT_SQUARE) and law != ISOTROPIC:
         raise ValueError(
             f"the update uses the norm of the gradient ({shown}): its average is known for `noise_law={ISOTROPIC!r}` "
             f"only, and the regime says {law!r}."
         )
+
+
+def _shortened(function: sp.Expr, length: int = 100) -> str:
+    text = str(function)
+    return text if len(text) <= length else f"{text[:length]} …"

@@ -71,6 +71,11 @@ class OneStep:
         self.replacement = {v: self.fragments(e, {GRADIENT: gradient}) for v, e in replacement.items()}
         for name, fragments in self.displacement.items():
             lowest = min((fragment.exponent for fragment in fragments), default=Fraction(1))
+            if displacement[name] == 1:
+                raise ValueError(
+                    f"`{name}` counts steps: regime `{regime.name}` must say how many, as by "
+                    f"`state_scales={{'{name}': 1 / learning_rate}}` with `scalings` of the rates that go with it."
+                )
             if lowest <= 0:
                 raise ValueError(
                     f"variable `{name}` changes by O(η^{lowest}) in one step under regime `{regime.name}`: it must be "

@@ -59,9 +59,11 @@ class Regime:
         if self.small_parameter is None:
             object.__setattr__(self, "small_parameter", self.clock)
         for name in ("noise_scale", "clock", "small_parameter"):
-            object.__setattr__(self, name, _by_name(getattr(self, name)))
+            object.__setattr__(self, name, by_name(getattr(self, name)))
         for name in ("scalings", "state_scales", "cumulant_scales"):
-            values = {key: _by_name(value) for key, value in getattr(self, name).items()}
+            if not isinstance(getattr(self, name), Mapping):
+                raise TypeError(f"regime `{self.name}`: `{name}` must be a dictionary, got {getattr(self, name)!r}.")
+            values = {key: by_name(value) for key, value in getattr(self, name).items()}
             object.__setattr__(self, name, MappingProxyType(values))
         if self.clock_exponent <= 0:
             raise ValueError(
@@ -99,6 +101,13 @@ class Regime:
                     f"regime `{self.name}`: `{name}` = {value} tends to {limit} as the learning rate vanishes, but the "
                     "rate of an average must stay between 0 and 1."
                 )
+            if any(logarithm.has(LEARNING_RATE) for logarithm in value.atoms(sp.log)):
+                raise ValueError(
+                    f"regime `{self.name}`: `{name}` = {value} has no expansion in powers of learning_rate; scale by a "
+                    "power."
+                )
+            if name == "momentum" and sp.limit((value - 1) / LEARNING_RATE, LEARNING_RATE, 0, "+").is_positive:
+                raise ValueError(f"regime `{self.name}`: `{name}` = {value} exceeds 1, so the average never forgets.")
             if name in self.schedules:
                 raise ValueError(
                     f"regime `{self.name}`: `{name}` is scaled, {name} = {value}, so its schedule is that of the "
@@ -208,10 +217,11 @@ class Regime:
         return regime_text(self)
 
 
-def _by_name(value: sp.Expr | float | str) -> sp.Expr:
+def by_name(value: sp.Expr | float | str) -> sp.Expr:
     """Read an expression so that a symbol means what its name says, with whatever assumptions it was made."""
     expression = sp.sympify(value)
-    return expression.xreplace({symbol: hyperparameter(symbol.name) for symbol in expression.free_symbols})
+    exact = {number: sp.Rational(str(number)) for number in expression.atoms(sp.Float)}
+    return expression.xreplace({**{s: hyperparameter(s.name) for s in expression.free_symbols}, **exact})
 
 
 def power_of_learning_rate(expression: sp.Expr, what: str) -> tuple[sp.Expr, Fraction]:

@@ -9,6 +9,7 @@ from sde_momentum.symbolic import (
     LEARNING_RATE,
     Regime,
     difference,
+    find_clock,
     hyperparameter,
     modified_equation,
     update_rule,
@@ -199,3 +200,43 @@ def test_an_average_is_no_modified_loss():
 
     text = str(modified_equation(averaged, order=2))
     assert "dA = (1/2·η·∇L + (1 + 1/2·η)·(X - A)) dt" in text
+
+
+def test_a_regime_that_scales_what_it_cannot():
+    """Logarithms, an average that grows, a list, a name that the rule lacks."""
+    with pytest.raises(ValueError, match=r"`momentum` = .* has no expansion in powers of learning_rate"):
+        Regime(scalings={"momentum": 1 + 1 / sp.log(LEARNING_RATE)})
+    with pytest.raises(ValueError, match=r"`momentum` = .* exceeds 1, so the average never forgets"):
+        Regime(scalings={"momentum": 1 + LEARNING_RATE})
+    with pytest.raises(TypeError, match="`scalings` must be a dictionary"):
+        Regime(scalings=[("momentum", 0.9)])
+    with pytest.raises(ValueError, match="`sgdm` has no hyperparameter `friction`"):
+        find_clock(sgdm(), {"friction": 1 - LEARNING_RATE})
+
+
+def test_decimals_are_exact():
+    """0.9 is 9/10."""
+    limit = modified_equation(sgdm(), Regime(scalings={"momentum": 0.9}), order=2)
+    assert str(limit.drift["x"]) == "-∇(L + 19/4·η·|∇L|²)"
+
+
+def test_a_counter_of_steps():
+    """A counter has no limit until the regime says how many steps there are."""
+
+    @update_rule(state=("x", "k"))
+    def decaying(x, k, g, *, learning_rate, rate):
+        return x - learning_rate * g / (1 + rate * k), k + 1
+
+    with pytest.raises(ValueError, match=r"`k` counts steps: regime `small-noise` must say how many"):
+        modified_equation(decaying)
+    counted = Regime(scalings={"rate": "c*learning_rate"}, state_scales={"k": 1 / LEARNING_RATE})
+    assert str(modified_equation(decaying, counted).drift["x"]) == "-1/(1 + c·k) ⊙ ∇L"
+
+
+def test_noise_between_small_and_dominant():
+    """At σ = η^(−1/4) with κ₃ = O(η^(3/4)), order 2 exists, with ¼ η^(3/2) D³L[Σ] from 𝓛₂ of SGD, by hand."""
+    quarter = sp.Rational(1, 4)
+    regime = Regime(noise_scale=LEARNING_RATE**-quarter, cumulant_scales={3: LEARNING_RATE ** (3 * quarter)})
+    text = str(modified_equation(sgd(), regime, order=2))
+    assert "dX = (-∇(L + 1/4·η·|∇L|²) + 1/4·η^(3/2)·D³L[Σ]) dt" in text
+    assert "(η^(1/4)·Σ^{1/2} + 1/2·η^(5/4)·(HΣ^{1/2} + D(Σ^{1/2})[∇L])) dW" in text
