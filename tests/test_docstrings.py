@@ -12,20 +12,30 @@ import sde_momentum
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 # Examples that compile or integrate for long; `make slow` runs them.
 SLOW = {
+    "sde_momentum.compare._catalogue_study",
+    "sde_momentum.compare._momentum_index",
+    "sde_momentum.compare._observables",
     "sde_momentum.compare._slow_weak_error",
     "sde_momentum.compare._stationarity",
     "sde_momentum.compare._strong_error",
     "sde_momentum.compare._telescope",
     "sde_momentum.compare._time_scales",
+    "sde_momentum.compare._transition",
+    "sde_momentum.compare._transition_study",
     "sde_momentum.compare._weak_error",
     "sde_momentum.manifold._adam_sde",
     "sde_momentum.manifold._flow_projection",
+    "sde_momentum.manifold._kernel_drift",
+    "sde_momentum.manifold._kernel_sde",
     "sde_momentum.manifold._limit_map",
     "sde_momentum.manifold._noise_report",
+    "sde_momentum.manifold._normal_space",
     "sde_momentum.manifold._point",
     "sde_momentum.manifold._regularizers",
     "sde_momentum.manifold._retracted_euler",
+    "sde_momentum.manifold._slow_drift",
     "sde_momentum.manifold._slow_sde",
+    "sde_momentum.solvers._shuffled_indices",
 }
 # Importing `__main__` runs the command line.
 MODULES = [

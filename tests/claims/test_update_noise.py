@@ -115,6 +115,7 @@ def test_interval_of_an_equivalence_is_around_the_estimate():
     assert found.outcome is Outcome.SUPPORTED
 
 
+@pytest.mark.slow
 def test_evidence_survives_the_disk_and_can_be_drawn(small_evidence, tmp_path):
     """The data set is the same after netCDF, and the figure shows both ratios for both problems."""
     matplotlib.use("agg")

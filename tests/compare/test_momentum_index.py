@@ -35,6 +35,7 @@ def test_paths_meet_at_half_the_rate_of_laws(study, index):
     assert study.weak_order(alpha).order == pytest.approx(1 - alpha, abs=0.002)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", [1, 1.5])
 def test_from_one_on_they_stay_apart(study, index):
     """At α = 1 and beyond SGDM has another limit: no order at all, and the study says so."""

@@ -106,6 +106,7 @@ def test_sampling_agrees_with_exact_moments(bowl):
     assert np.any(np.abs(error - other.dataset["error"].values) > 5 * spread + 2 * bias)
 
 
+@pytest.mark.slow
 def test_coupling_reduces_the_variance(bowl):
     """On one Brownian path the difference scatters at least a hundred times less than the observable itself."""
     from sde_momentum.ensembles import simulate

@@ -59,7 +59,7 @@ def test_a_wrong_drift_or_noise_is_rejected_at_the_same_sample_size(result):
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
-@pytest.mark.parametrize("dt", [0.1, 0.01, 1 / 7])
+@pytest.mark.parametrize("dt", [0.1, *(pytest.param(dt, marks=pytest.mark.slow) for dt in (0.01, 1 / 7))])
 def test_the_number_of_steps_is_exact(dt, dtype):
     """A state that counts its steps arrives at t1 / dt of them, although dt is no binary fraction."""
     result = _simulate(
@@ -76,7 +76,13 @@ def test_the_number_of_steps_is_exact(dt, dtype):
 
 
 @pytest.mark.parametrize(
-    ("saves", "dtype"), [([0.0, 0.1, 0.7, 1.0], jnp.float32), ([0.3], jnp.float32), (5, jnp.float32), (5, jnp.float64)]
+    ("saves", "dtype"),
+    [
+        pytest.param([0.0, 0.1, 0.7, 1.0], jnp.float32, marks=pytest.mark.slow),
+        ([0.3], jnp.float32),
+        pytest.param(5, jnp.float32, marks=pytest.mark.slow),
+        (5, jnp.float64),
+    ],
 )
 def test_saves_fall_on_their_times(saves, dtype):
     """The mean of a clock at every save time is that time, in both precisions."""

@@ -92,6 +92,7 @@ def test_cross_entropy_with_sampled_labels_equals_the_dense_route():
     assert int(result.space.codimension) == ROWS
 
 
+@pytest.mark.slow
 def test_a_repeated_row_is_dropped_from_the_rank():
     """Two equal rows give one normal direction, and the same drift as their dense loss."""
     twice = jnp.concatenate([INPUTS[:2], INPUTS[:1]])

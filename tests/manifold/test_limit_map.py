@@ -75,6 +75,7 @@ def test_every_outcome_is_recognized(weights, start, outcome):
     assert len(limit.outcome.message) > 10
 
 
+@pytest.mark.slow
 def test_too_few_steps_are_reported():
     """A flow that has not come to rest is unfinished, not converged."""
     limit = limit_map(terrain(hyperbola=1), jnp.array([3.0, 0.4]), max_steps=3, solver=diffrax.Tsit5())

@@ -72,7 +72,7 @@ def _correlation_scores(a, b):
     return np.array([math.sqrt(a.size) * np.mean(x * y) / math.sqrt(np.mean(x**2) * np.mean(y**2)) for x, y in pairs])
 
 
-@pytest.mark.parametrize("size", [None, 3])
+@pytest.mark.parametrize("size", [None, pytest.param(3, marks=SLOW)])
 def test_numbers_at_neighboring_addresses_are_independent(size):
     """No correlation between neighboring steps, paths, components, streams, seeds."""
     base = _sample(normal, 5, size, "float32")
