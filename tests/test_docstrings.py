@@ -35,7 +35,12 @@ SLOW = {
     "sde_momentum.manifold._retracted_euler",
     "sde_momentum.manifold._slow_drift",
     "sde_momentum.manifold._slow_sde",
+    "sde_momentum.problems._draw",
+    "sde_momentum.problems._draw_subset",
+    "sde_momentum.solvers._fused_term",
+    "sde_momentum.solvers._macro_euler",
     "sde_momentum.solvers._shuffled_indices",
+    "sde_momentum.solvers._underdamped",
 }
 # Importing `__main__` runs the command line.
 MODULES = [

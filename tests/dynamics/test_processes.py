@@ -33,7 +33,7 @@ def _iterates(process, x0, draws, count=6):
     ("rule", "numbers", "transform"),
     [
         (sgd, {}, optax.sgd(0.1)),
-        (heavy_ball, {"momentum": 0.8}, optax.sgd(0.1, momentum=0.8)),
+        pytest.param(heavy_ball, {"momentum": 0.8}, optax.sgd(0.1, momentum=0.8), marks=pytest.mark.slow),
         (sgdm, {"momentum": 0.8}, optax.chain(optax.ema(0.8, debias=False), optax.scale(-0.1))),
     ],
 )

@@ -91,6 +91,7 @@ def test_a_path_is_the_same_in_every_ensemble():
     assert large["histogram_x"].sum() == 600
 
 
+@pytest.mark.slow
 def test_replica_blocks_change_the_layout_only():
     """Computing 8 replicas at a time gives the same moments up to rounding."""
     whole = _simulate(doubles.autoregression(), num_paths=64, block_size=64)

@@ -27,7 +27,7 @@ def _interrupt_after(monkeypatch, blocks, error):
     monkeypatch.setattr(_execute, "merge", merge)
 
 
-@pytest.mark.parametrize("chunk_size", [None, 128, 10**6])
+@pytest.mark.parametrize("chunk_size", [None, 128, pytest.param(10**6, marks=pytest.mark.slow)])
 def test_ctrl_c_keeps_the_finished_blocks(tmp_path, monkeypatch, chunk_size):
     """After Ctrl-C the checkpoint holds every folded block; the next run computes only the others, to the same bits."""
     reference = _simulate()

@@ -98,6 +98,7 @@ def test_saves_fall_on_their_times(saves, dtype):
     np.testing.assert_allclose(result["mean"].values[:, 0], result.time.values, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_separate_terms_give_the_numbers_of_the_fused_one(result):
     """A solver that takes drift and noise as two terms gets the same paths, up to rounding."""
     separate = _simulate(doubles.ornstein_uhlenbeck(), saves=[0.0, 0.125, 0.25, 1.0], solver=TwoTermEuler())

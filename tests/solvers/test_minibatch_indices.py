@@ -51,7 +51,12 @@ def test_a_large_population_is_reached():
     assert abs(drawn.mean() / top - 0.5) * math.sqrt(12 * drawn.size) < SE
 
 
-@pytest.mark.parametrize(("population", "size"), [(1, 1), (2, 1), (9, 3), (12, 4), (23, 5), (100, 10)])
+LARGER = [(2, 1), (12, 4), (23, 5), (100, 10)]
+
+
+@pytest.mark.parametrize(
+    ("population", "size"), [(1, 1), (9, 3), *(pytest.param(*case, marks=pytest.mark.slow) for case in LARGER)]
+)
 def test_an_epoch_takes_each_point_at_most_once(population, size):
     """Within an epoch no index repeats; epochs without remainder take each point exactly once."""
     steps = population // size
@@ -70,7 +75,7 @@ def _orders(population, size, paths, epochs):
     return drawn.reshape(epochs, steps * size, paths).transpose(0, 2, 1).reshape(-1, steps * size)
 
 
-@pytest.mark.parametrize(("population", "size"), [(4, 2), (5, 2), (5, 5)])
+@pytest.mark.parametrize(("population", "size"), [(4, 2), (5, 2), pytest.param(5, 5, marks=pytest.mark.slow)])
 def test_all_orders_are_equally_likely(population, size):
     """Over paths and epochs, each possible order of a small data set occurs equally often."""
     orders = _orders(population, size, 12_000, 10)
