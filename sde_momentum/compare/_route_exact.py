@@ -28,7 +28,7 @@ def exact_errors(question: Question, rates: Sequence[float]) -> Measured:
         question = question.in_double_precision()
         quadratics = []
         for name, function in question.observables.items():
-            quadratics.append(quadratic_observable(function, question.x0))
+            quadratics.append(quadratic_observable(function, question.parameters_at_start))
             if quadratics[-1] is None:
                 raise NotApplicable(f"observable `{name}` is not quadratic, so moments do not give it{_REMEDY}.")
         errors = np.stack([_row(question, rate, quadratics) for rate in rates])

@@ -108,7 +108,9 @@ class _Programs:
 
     def __init__(self, question: Question, rate: float):
         self.question = question
-        self.small = with_few_normals(question.problem, sum(leaf.size for leaf in jax.tree.leaves(question.x0)))
+        self.small = with_few_normals(
+            question.problem, sum(leaf.size for leaf in jax.tree.leaves(question.parameters_at_start))
+        )
         self.law, self.table = noise_points(self.small)
         process, equation = self.processes(rate)
         self.chain, self.sde = _Side(process, question), _Side(equation, question)

@@ -53,14 +53,19 @@ class Question:
         self.x0 = jax.tree.map(jnp.asarray, x0)
         self.times = checked_times(t1, saves)
         given = dict(observables) if observables is not None else default_observables(problem)
-        full = full_start(self.x0, limit.variables)
-        self.observables = check_observables(given, self.x0 if full is None else full[rule.state[0]])
+        self.observables = check_observables(given, self.parameters_at_start)
         self.hyperparameters = dict(hyperparameters or {})
 
     @property
     def t1(self) -> float:
         """The last of the times."""
         return self.times[-1]
+
+    @property
+    def parameters_at_start(self) -> PyTree[Array]:
+        """Where the parameters start, without the other variables."""
+        full = full_start(self.x0, self.limit.variables)
+        return self.x0 if full is None else full[self.parameters]
 
     @property
     def parameters(self) -> str:

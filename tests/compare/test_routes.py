@@ -161,3 +161,17 @@ def test_a_process_that_leaves_every_box_is_refused():
     """From x = 4 a step of ½ in a quartic well overshoots ever further: the route by name says what serves instead."""
     with pytest.raises(ValueError, match=r"leaves every box.*method='coupled'"):
         study(double_well(), x0=4.0, t1=4.0, learning_rates=(0.5, 0.25, 0.125, 0.0625), method="transition")
+
+
+@pytest.mark.slow
+def test_a_start_for_every_variable_is_that_of_the_parameters_alone():
+    """Momentum that starts at zero, said or left out, gives the same exact errors; started elsewhere, others."""
+    rule, problem = sgdm(), quadratic(np.diag([1.0]), noise=0.5 * np.eye(1))
+    limit = modified_equation(rule, Regime.noise_dominated(momentum_index=1))
+    asked = {"t1": 1.0, "learning_rates": (0.1, 0.05, 0.025, 0.0125), "relaxation_rate": 1.0, "method": "exact"}
+    alone = weak_error(rule, limit, problem, np.ones(1), **asked)
+    said, moved = (
+        weak_error(rule, limit, problem, {"x": np.ones(1), "m": m * np.ones(1)}, **asked) for m in (0.0, 1.0)
+    )
+    np.testing.assert_array_equal(said.dataset["error"], alone.dataset["error"])
+    assert np.all(np.abs(moved.dataset["error"] - alone.dataset["error"]) > 1e-6)
