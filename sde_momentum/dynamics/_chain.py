@@ -9,13 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PyTree
 
-from sde_momentum.dynamics._combined_draws import CombinedDraws
 from sde_momentum.dynamics._expressions import componentwise
 from sde_momentum.dynamics._field_values import with_norms
 from sde_momentum.dynamics._hyperparameters import checked, names_in, number, regime_values
 from sde_momentum.dynamics._schedules import Schedule, split_schedules, value_at
 from sde_momentum.dynamics._start import full_start
-from sde_momentum.problems import AbstractProblem
+from sde_momentum.problems import AbstractProblem, CombinedDraws
 from sde_momentum.symbolic import Regime, UpdateRule, hyperparameter
 
 State = dict[str, PyTree[Array]]

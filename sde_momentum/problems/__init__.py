@@ -3,6 +3,8 @@
 from sde_momentum.problems._base import AbstractProblem as AbstractProblem
 from sde_momentum.problems._breast_cancer import BreastCancer as BreastCancer
 from sde_momentum.problems._breast_cancer import breast_cancer as breast_cancer
+from sde_momentum.problems._combined_draws import CombinedDraws as CombinedDraws
+from sde_momentum.problems._combined_draws import PairDraw as PairDraw
 from sde_momentum.problems._digits import DigitsMLP as DigitsMLP
 from sde_momentum.problems._digits import digits_mlp as digits_mlp
 from sde_momentum.problems._double_well import double_well as double_well
@@ -33,7 +35,6 @@ from sde_momentum.problems._parabola import label_noise_parabola as label_noise_
 from sde_momentum.problems._quadratic import Quadratic as Quadratic
 from sde_momentum.problems._quadratic import linear as linear
 from sde_momentum.problems._quadratic import quadratic as quadratic
-from sde_momentum.problems._svag import PairDraw as PairDraw
 from sde_momentum.problems._svag import Svag as Svag
 from sde_momentum.problems._svag import svag as svag
 from sde_momentum.problems._wrapped import AbstractWrapped as AbstractWrapped
@@ -51,6 +52,7 @@ __all__ = [
     "SubsetDraw",
     "EpochDraw",
     "LabelDraw",
+    "CombinedDraws",
     "PairDraw",
     "AbstractWrapped",
     "FactorNoise",

@@ -1,70 +1,15 @@
 """SVAG: the same mean gradient with amplified noise, to follow an optimizer towards its diffusion limit."""
 
-import dataclasses
 import math
-from typing import ClassVar
 
 import equinox as eqx
-import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, Int, PyTree
 
-from sde_momentum.problems._base import AbstractProblem, combine
+from sde_momentum.problems._base import AbstractProblem
 from sde_momentum.problems._check import check_count
-from sde_momentum.problems._draw import AbstractDraw
-from sde_momentum.problems._wrapped import AbstractWrapped
-from sde_momentum.solvers import Stream
+from sde_momentum.problems._combined_draws import AbstractCombinedDraws, PairDraw
 
 
-class PairDraw(AbstractDraw):
-    """Two independent draws of one kind, as a tuple; the second one reads `Stream.SECOND_DRAW`.
-
-    Args:
-        single: The draw that is made twice.
-
-    Raises:
-        ValueError: If steps of `single` are not independent, or it reads the second stream already.
-    """
-
-    single: AbstractDraw
-
-    independent_steps: ClassVar[bool] = True
-
-    def __check_init__(self):
-        if not self.single.independent_steps:
-            raise ValueError(
-                "SVAG needs two independent draws a step, but reshuffled epochs make successive batches dependent: "
-                "pass replacement=True or reshuffle=False."
-            )
-        if self.single.stream == Stream.SECOND_DRAW:
-            raise ValueError("SVAG cannot be applied twice: amplify the original problem by the product of both ell.")
-
-    @property
-    def stream(self) -> int:
-        """The stream of the second draw."""
-        return Stream.SECOND_DRAW
-
-    @property
-    def size(self) -> int:
-        """Number of random components per step, both draws together."""
-        return 2 * self.single.size
-
-    @property
-    def leading_cumulant(self) -> int | None:
-        """Order of the lowest cumulant beyond the covariance, that of one draw."""
-        return self.single.leading_cumulant
-
-    @property
-    def finite_moments(self) -> float:
-        """Moments of order below this number exist."""
-        return self.single.finite_moments
-
-    def sample(self, seed: ArrayLike, path_index: Int[Array, " paths"], step: ArrayLike) -> PyTree[Array]:
-        """Draw the pair; every leaf carries the paths as its last axis."""
-        second = dataclasses.replace(self.single, stream=Stream.SECOND_DRAW)
-        return tuple(draw.sample(seed, path_index, step) for draw in (self.single, second))
-
-
-class Svag(AbstractWrapped):
+class Svag(AbstractCombinedDraws):
     r"""Stochastic variance amplified gradient. Built by `svag`, which describes the arguments.
 
     Attributes:
@@ -76,16 +21,6 @@ class Svag(AbstractWrapped):
     problem: AbstractProblem
     ell: int = eqx.field(static=True)
     adaptive: bool = eqx.field(static=True)
-
-    @property
-    def draw(self) -> PairDraw:
-        """Two independent draws of the inner problem."""
-        return PairDraw(self.problem.draw)
-
-    @property
-    def leading_cumulant(self) -> int | None:
-        """Order of the lowest cumulant beyond the covariance, the inner problem's."""
-        return self.problem.leading_cumulant
 
     @property
     def covariance_scale(self) -> int:
@@ -103,32 +38,10 @@ class Svag(AbstractWrapped):
         return self.ell**2 if self.adaptive else self.ell
 
     @property
-    def mixing(self) -> tuple[float, float]:
+    def weights(self) -> tuple[float, float]:
         """The pair r± = (1 ± √(2 covariance_scale − 1))/2, with r₊ + r₋ = 1."""
         root = math.sqrt(2 * self.covariance_scale - 1)
         return (1 + root) / 2, (1 - root) / 2
-
-    def noise_product(self, x: PyTree[ArrayLike], w: Float[ArrayLike, " noise_dim"]) -> PyTree[Array]:
-        """Return √(covariance_scale) times the inner S(x) w."""
-        return self.problem.noise_product(x, self._amplify(w))
-
-    def weighted_gradient(self, x: PyTree[ArrayLike], a: ArrayLike, w: Float[ArrayLike, " noise_dim"]) -> PyTree[Array]:
-        """Return a ∇L(x) + S(x) w with the amplified S."""
-        return self.problem.weighted_gradient(x, a, self._amplify(w))
-
-    def factor(self, x: PyTree[ArrayLike]) -> Float[Array, "dimension noise_dim"]:
-        """Return the amplified dense S(x)."""
-        return self._amplify(self.problem.factor(x))
-
-    def stochastic_gradient(
-        self, x: PyTree[ArrayLike], draw: tuple[PyTree, PyTree], noise_scale: ArrayLike = 1.0
-    ) -> PyTree[Array]:
-        """Return r₊ g(draw₁) + r₋ g(draw₂), each with noise scale σ."""
-        first, second = (self.problem.stochastic_gradient(x, single, noise_scale) for single in draw)
-        return combine(self.mixing[0], first, self.mixing[1], second)
-
-    def _amplify(self, w: ArrayLike) -> Array:
-        return math.sqrt(self.covariance_scale) * jnp.asarray(w)
 
 
 def svag(problem: AbstractProblem, ell: int, adaptive: bool = False) -> Svag:
