@@ -1,8 +1,7 @@
 """AdaGrad."""
 
-import sympy as sp
-
 from sde_momentum.optimizers._adaptive_regimes import accumulating, warm_accumulator
+from sde_momentum.optimizers._root_of_squares import root_of_squares
 from sde_momentum.symbolic import UpdateRule, update_rule
 
 
@@ -34,16 +33,12 @@ def adagrad(eps_inside: bool = False, fixed_step: bool = False) -> UpdateRule:
     return _fixed(eps_inside) if fixed_step else _small(eps_inside)
 
 
-def _scale(G: sp.Expr, eps: sp.Expr, eps_inside: bool) -> sp.Expr:
-    return sp.sqrt(G + eps) if eps_inside else sp.sqrt(G) + eps
-
-
 def _fixed(eps_inside: bool) -> UpdateRule:
     @update_rule(state=("x", "G"), regimes=lambda: (warm_accumulator(eps_inside=eps_inside),))
     def adagrad(x, G, g, *, learning_rate, step_size, eps):
         del learning_rate
         G = G + g**2
-        return x - step_size * g / _scale(G, eps, eps_inside), G
+        return x - step_size * g / root_of_squares(G, eps, eps_inside), G
 
     return adagrad
 
@@ -52,6 +47,6 @@ def _small(eps_inside: bool) -> UpdateRule:
     @update_rule(state=("x", "G"), regimes=lambda: (accumulating(eps_inside=eps_inside),))
     def adagrad(x, G, g, *, learning_rate, eps):
         G = G + g**2
-        return x - learning_rate * g / _scale(G, eps, eps_inside), G
+        return x - learning_rate * g / root_of_squares(G, eps, eps_inside), G
 
     return adagrad

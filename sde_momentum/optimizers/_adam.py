@@ -1,8 +1,7 @@
 """Adam."""
 
-import sympy as sp
-
 from sde_momentum.optimizers._adaptive_regimes import adaptive_ballistic, adaptive_noise_dominated
+from sde_momentum.optimizers._root_of_squares import root_of_squares
 from sde_momentum.symbolic import Regime, Source, UpdateRule, update_rule
 
 _SOURCES = (Source("malladi2022sdes", "Definition 4.3 and Theorem 4.5"),)
@@ -32,16 +31,12 @@ def adam(bias_correction: bool = True, eps_inside: bool = False) -> UpdateRule:
     return _corrected(eps_inside) if bias_correction else _plain(eps_inside)
 
 
-def _denominator(G: sp.Expr, eps: sp.Expr, eps_inside: bool) -> sp.Expr:
-    return sp.sqrt(G + eps) if eps_inside else sp.sqrt(G) + eps
-
-
 def _corrected(eps_inside: bool) -> UpdateRule:
     @update_rule(state=("x", "m", "G", "k"), sources=_SOURCES, regimes=lambda: _regimes(("k",), eps_inside))
     def adam(x, m, G, k, g, *, learning_rate, beta1, beta2, eps):
         m, G, k = beta1 * m + (1 - beta1) * g, beta2 * G + (1 - beta2) * g**2, k + 1
         first, second = m / (1 - beta1**k), G / (1 - beta2**k)
-        return x - learning_rate * first / _denominator(second, eps, eps_inside), m, G, k
+        return x - learning_rate * first / root_of_squares(second, eps, eps_inside), m, G, k
 
     return adam
 
@@ -50,12 +45,11 @@ def _plain(eps_inside: bool) -> UpdateRule:
     @update_rule(state=("x", "m", "G"), sources=_SOURCES, regimes=lambda: _regimes((), eps_inside))
     def adam(x, m, G, g, *, learning_rate, beta1, beta2, eps):
         m, G = beta1 * m + (1 - beta1) * g, beta2 * G + (1 - beta2) * g**2
-        return x - learning_rate * m / _denominator(G, eps, eps_inside), m, G
+        return x - learning_rate * m / root_of_squares(G, eps, eps_inside), m, G
 
     return adam
 
 
 def _regimes(counters: tuple[str, ...], eps_inside: bool) -> tuple[Regime, ...]:
-    makers = (adaptive_noise_dominated, adaptive_ballistic)
     averages = ("beta1", "beta2")
-    return tuple(make(averages, counters=counters, eps_inside=eps_inside) for make in makers)
+    return adaptive_noise_dominated(averages, counters, eps_inside), adaptive_ballistic(averages, counters)

@@ -8,50 +8,35 @@ ETA = LEARNING_RATE
 
 
 def adaptive_noise_dominated(
-    averages: tuple[str, ...],
-    squares: tuple[str, ...] = ("G",),
-    counters: tuple[str, ...] = (),
-    eps_inside: bool = False,
+    averages: tuple[str, ...], counters: tuple[str, ...] = (), eps_inside: bool = False
 ) -> Regime:
     """Return σ = σ₀/η, 1 − β_i = c_i η², ε of the size of the noise, t = kη²: noise and drift of one size.
 
+    The limit describes u = η² G for the average G of squared gradients.
+
     Args:
         averages: decay hyperparameters β_i; c_i is the new constant `rate_β_i`.
-        squares: state variables that average squared gradients; the limit describes u = η² G.
         counters: state variables that count steps; the limit describes the time η² k.
         eps_inside: ε stands inside the root.
 
     References:
         Malladi et al. (2022), Definition 4.4.
     """
-    eps = hyperparameter("eps0")
-    scalings = {name: 1 - hyperparameter(f"rate_{name}") * ETA**2 for name in averages}
-    scalings["eps"] = eps**2 / ETA**2 if eps_inside else eps / ETA
-    scales = dict.fromkeys((*squares, *counters), ETA ** (-2))
-    noise = hyperparameter("sigma0") / ETA
-    return Regime("noise-dominated", noise, ETA**2, scalings, scales, cumulant_scales={3: ETA})
+    scalings = _relaxing(averages, ETA**2) | _eps_with_noise(eps_inside)
+    return _noise_dominated(scalings, dict.fromkeys(("G", *counters), ETA ** (-2)))
 
 
-def adaptive_ballistic(
-    averages: tuple[str, ...],
-    squares: tuple[str, ...] = ("G",),
-    counters: tuple[str, ...] = (),
-    eps_inside: bool = False,
-) -> Regime:
-    """Return σ = 1, 1 − β_i = c_i η, t = kη: the noise of the limit is of size √η.
+def adaptive_ballistic(averages: tuple[str, ...], counters: tuple[str, ...] = ()) -> Regime:
+    """Return σ = 1, 1 − β_i = c_i η, t = kη: the noise of the limit is of size √η; averages of squares and ε stay.
 
     Args:
         averages: decay hyperparameters β_i; c_i is the new constant `rate_β_i`.
-        squares: state variables that average squared gradients; they keep their scale.
         counters: state variables that count steps; the limit describes the time η k.
-        eps_inside: ε stands inside the root; it keeps its size either way.
 
     References:
         Compagnoni et al. (2025), the scaling of their equations for RMSprop and Adam.
     """
-    del squares, eps_inside
-    scalings = {name: 1 - hyperparameter(f"rate_{name}") * ETA for name in averages}
-    return Regime("ballistic", sp.S.One, ETA, scalings, dict.fromkeys(counters, 1 / ETA))
+    return Regime("ballistic", sp.S.One, ETA, _relaxing(averages, ETA), dict.fromkeys(counters, 1 / ETA))
 
 
 def self_scaled_ballistic(small_steps: bool) -> Regime:
@@ -60,8 +45,9 @@ def self_scaled_ballistic(small_steps: bool) -> Regime:
     Args:
         small_steps: steps have no factor η; ε = ε₀η² makes them small, and s = η² ŝ with it.
     """
-    scalings = {"decay": 1 - hyperparameter("rate_decay") * ETA} | _small_eps(small_steps)
-    return Regime("ballistic", sp.S.One, ETA, scalings, _small_squares(small_steps))
+    return Regime(
+        "ballistic", sp.S.One, ETA, _relaxing(("decay",), ETA) | _small_eps(small_steps), _small_squares(small_steps)
+    )
 
 
 def self_scaled_noise_dominated(small_steps: bool) -> Regime:
@@ -70,30 +56,17 @@ def self_scaled_noise_dominated(small_steps: bool) -> Regime:
     Args:
         small_steps: steps have no factor η; ε = ε₀η² makes them small, and s = η² ŝ with it.
     """
-    scalings = {"decay": 1 - hyperparameter("rate_decay") * ETA**2} | _small_eps(small_steps)
-    scales = {"G": ETA ** (-2)} | _small_squares(small_steps)
-    noise = hyperparameter("sigma0") / ETA
-    return Regime("noise-dominated", noise, ETA**2, scalings, scales, cumulant_scales={3: ETA})
+    scalings = _relaxing(("decay",), ETA**2) | _small_eps(small_steps)
+    return _noise_dominated(scalings, {"G": ETA ** (-2)} | _small_squares(small_steps))
 
 
-def _small_eps(small: bool) -> dict[str, sp.Expr]:
-    return {"eps": hyperparameter("eps0") * ETA**2} if small else {}
-
-
-def _small_squares(small: bool) -> dict[str, sp.Expr]:
-    return {"s": ETA**2} if small else {}
-
-
-def accumulating(squares: tuple[str, ...] = ("G",), eps_inside: bool = False) -> Regime:
+def accumulating(eps_inside: bool = False) -> Regime:
     """Return σ = 1, G = u/η², t = kη²: a sum of squares that makes the steps small.
 
     Args:
-        squares: state variables that add up squared gradients; the limit describes u = η² G.
         eps_inside: ε stands inside the root.
     """
-    eps = hyperparameter("eps0")
-    scalings = {"eps": eps**2 / ETA**2 if eps_inside else eps / ETA}
-    return Regime("accumulating", sp.S.One, ETA**2, scalings, dict.fromkeys(squares, ETA ** (-2)))
+    return Regime("accumulating", sp.S.One, ETA**2, _eps_with_noise(eps_inside), {"G": ETA ** (-2)})
 
 
 def warm_accumulator(eps_inside: bool = False) -> Regime:
@@ -106,7 +79,30 @@ def warm_accumulator(eps_inside: bool = False) -> Regime:
     Args:
         eps_inside: ε stands inside the root.
     """
-    eps = hyperparameter("eps0")
-    scalings = {"eps": eps**2 / ETA**2 if eps_inside else eps / ETA}
     half = sp.Rational(1, 2)
+    scalings = _eps_with_noise(eps_inside)
     return Regime("warm", ETA**-half, ETA, scalings, {"G": ETA ** (-2)}, cumulant_scales={3: ETA**half})
+
+
+def _noise_dominated(scalings: dict[str, sp.Expr], state_scales: dict[str, sp.Expr]) -> Regime:
+    noise = hyperparameter("sigma0") / ETA
+    return Regime("noise-dominated", noise, ETA**2, scalings, state_scales, cumulant_scales={3: ETA})
+
+
+def _relaxing(averages: tuple[str, ...], rate: sp.Expr) -> dict[str, sp.Expr]:
+    """1 − β_i = c_i · rate: averages over a time of the limit."""
+    return {name: 1 - hyperparameter(f"rate_{name}") * rate for name in averages}
+
+
+def _eps_with_noise(inside: bool) -> dict[str, sp.Expr]:
+    """ε as large as the √G or the G that it is added to, where G = u/η²."""
+    eps = hyperparameter("eps0")
+    return {"eps": eps**2 / ETA**2 if inside else eps / ETA}
+
+
+def _small_eps(small: bool) -> dict[str, sp.Expr]:
+    return {"eps": hyperparameter("eps0") * ETA**2} if small else {}
+
+
+def _small_squares(small: bool) -> dict[str, sp.Expr]:
+    return {"s": ETA**2} if small else {}

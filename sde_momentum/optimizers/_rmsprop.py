@@ -1,8 +1,7 @@
 """RMSProp."""
 
-import sympy as sp
-
 from sde_momentum.optimizers._adaptive_regimes import adaptive_ballistic, adaptive_noise_dominated
+from sde_momentum.optimizers._root_of_squares import root_of_squares
 from sde_momentum.symbolic import Regime, Source, UpdateRule, update_rule
 
 _SOURCES = (Source("malladi2022sdes", "Definition 4.2 and Theorem 4.5"),)
@@ -29,12 +28,10 @@ def rmsprop(eps_inside: bool = False) -> UpdateRule:
     @update_rule(state=("x", "G"), sources=_SOURCES, regimes=lambda: _regimes(eps_inside))
     def rmsprop(x, G, g, *, learning_rate, decay, eps):
         G = decay * G + (1 - decay) * g**2
-        scale = sp.sqrt(G + eps) if eps_inside else sp.sqrt(G) + eps
-        return x - learning_rate * g / scale, G
+        return x - learning_rate * g / root_of_squares(G, eps, eps_inside), G
 
     return rmsprop
 
 
 def _regimes(eps_inside: bool) -> tuple[Regime, ...]:
-    makers = (adaptive_noise_dominated, adaptive_ballistic)
-    return tuple(make(averages=("decay",), eps_inside=eps_inside) for make in makers)
+    return adaptive_noise_dominated(("decay",), eps_inside=eps_inside), adaptive_ballistic(("decay",))
