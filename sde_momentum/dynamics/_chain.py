@@ -65,18 +65,21 @@ class Chain(eqx.Module):
         return self.problem.noise_dim
 
     def init(self, x0: PyTree[ArrayLike]) -> State:
-        """Return the state with parameters x0 and every other variable zero.
+        """Return the state with parameters x0 and every other variable zero, or at x0 where the rule says so.
 
         To start other variables elsewhere, give a dict with a value for every state variable, in the scale of the
-        limit: a variable v that the regime writes as s v̂ starts at s times what is given.
+        limit: a variable v that the regime writes as s v̂ starts at s times what is given, from x0 where the rule
+        starts it there.
         """
         given = full_start(x0, self.rule.state)
         if given is not None:
             scales = {**dict.fromkeys(given, 1.0), **self.state_scales}
-            return {n: jax.tree.map(lambda leaf, s=scales[n]: leaf * s, value) for n, value in given.items()}
-        first, *others = self.rule.state
-        x = jax.tree.map(jnp.asarray, x0)
-        return {first: x, **{name: jax.tree.map(jnp.zeros_like, x) for name in others}}
+            state = {n: jax.tree.map(lambda leaf, s=scales[n]: leaf * s, value) for n, value in given.items()}
+        else:
+            x = jax.tree.map(jnp.asarray, x0)
+            state = {self.rule.state[0]: x} | {n: jax.tree.map(jnp.zeros_like, x) for n in self.rule.state[1:]}
+        moved = {name: jax.tree.map(jnp.add, state[name], state[origin]) for name, origin in self.rule.start.items()}
+        return state | moved
 
     def gradient_point(self, state: State) -> PyTree[Array]:
         """Return the point where the rule takes its gradient."""

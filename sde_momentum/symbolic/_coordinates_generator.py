@@ -65,7 +65,8 @@ def _between(
     At fixed β the generator's term of order η^n has at most n powers of 1/(1 − β), which become η^{n (1 − α)}: those
     from η^p on stay beyond the p-th power of the small parameter η^{1 − α}.
     """
-    held = {str(s) for s in sp.diff(rule.update[fast], variable(fast)).free_symbols} & set(regime.scalings)
+    own = rule.update[fast] - (rule.update[rule.state[0]] if fast in rule.start else 0)
+    held = {str(s) for s in sp.diff(own, variable(fast)).free_symbols} & set(regime.scalings)
     kept = {name: value for name, value in regime.scalings.items() if name not in held}
     values = {hyperparameter(name): regime.scalings[name] for name in held}
     fixed = replace(regime, scalings=kept, small_parameter=regime.clock)

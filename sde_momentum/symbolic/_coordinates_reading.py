@@ -186,11 +186,15 @@ class Reading:
 def _scaled(rule: UpdateRule, regime: Regime) -> tuple[dict[str, sp.Expr], sp.Expr]:
     """The updates and the offset of the gradient's point with the regime's scalings inserted."""
     values = {hyperparameter(name): value for name, value in regime.scalings.items()}
-    values |= {variable(name): scale * variable(name) for name, scale in regime.state_scales.items()}
-    update = {
-        name: sp.expand(e.subs(values, simultaneous=True) / regime.state_scales.get(name, sp.S.One))
-        for name, e in rule.update.items()
-    }
+    parameters = rule.state[0]
+    for name in rule.state:
+        scaled = regime.state_scales.get(name, sp.S.One) * variable(name)
+        values[variable(name)] = scaled + variable(parameters) if name in rule.start else scaled
+    update = {}
+    for name, e in rule.update.items():
+        # What starts at the parameters is followed by its distance from them.
+        own = e - rule.update[parameters] if name in rule.start else e
+        update[name] = sp.expand(own.subs(values, simultaneous=True) / regime.state_scales.get(name, sp.S.One))
     offset = rule.gradient_at - variable(rule.state[0])
     return update, sp.expand(sp.sympify(offset).subs(values, simultaneous=True))
 

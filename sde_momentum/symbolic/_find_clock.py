@@ -153,6 +153,8 @@ def _candidates(rule: UpdateRule, fast: tuple[str, ...], start: Regime) -> Itera
         named = dict(zip(unknowns, scales, strict=True))
         if clock <= 0 or any(rate.at(named, clock) < 0 for rate in rates) or any(gap >= clock for gap in gaps):
             continue
+        if not _near(rule, reduced, named):
+            continue
         active = [rate for rate in rates if rate.at(named, clock) == 0]
         if _reached(active, rule.state[0]):
             relaxing = all(any(r.target == v and dict(r.powers) == {v: 1} for r in active) for v in unknowns)
@@ -179,6 +181,13 @@ def _rates(rule: UpdateRule, reduced: Reduced, name: str, start: Regime) -> Iter
         yield _Rate(name, Fraction(mean), held, reads > 0, noise=False)
         if reads and noise is not None:
             yield _Rate(name, Fraction(monomial.exponent + reads * noise), held, reads > 1, noise=True)
+
+
+def _near(rule: UpdateRule, reduced: Reduced, scales: Mapping[str, Fraction]) -> bool:
+    """Whether the point of the gradient approaches the parameters when slow variables have these scales."""
+    symbols = {variable(v): scales.get(v, Fraction(0)) for v in rule.state}
+    found = monomials(sp.expand(reduced.gradient_offset), tuple(symbols), _FAR)
+    return all(m.exponent + sum(symbols[s] * p for s, p in m.powers) > 0 for m in found)
 
 
 def _solve(rows: list[tuple[list[Fraction], Fraction]]) -> list[Fraction] | None:

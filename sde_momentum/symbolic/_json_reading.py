@@ -46,6 +46,7 @@ def _read_common(data: dict[str, Any]) -> dict[str, Any]:
             fast=_names(rule["fast"]),
             sources=_read_sources(rule["sources"]),
             draw_weights=tuple(decode(weight) for weight in rule.get("draw_weights", ["1"])),
+            start=_read_by_name(rule.get("start", []), _string),
         ),
         "regime": Regime(
             _string(regime["name"]),

@@ -51,6 +51,7 @@ def _common_fields(statement: Limit | NoDiffusion) -> dict[str, Any]:
             "fast": list(rule.fast),
             "sources": [_source(source) for source in rule.sources],
             "draw_weights": [encode(weight) for weight in rule.draw_weights],
+            "start": list(rule.start.items()),
         },
         "regime": {
             "name": regime.name,

@@ -17,7 +17,7 @@ from ._noise_law import GENERAL
 from ._one_step import OneStep
 from ._operator import Operator
 from ._positivity import indefinite_block
-from ._reduction import Reduced, reduce_rule
+from ._reduction import Reduced, in_rule_variables, reduce_rule
 from ._regime import Regime, power_of_learning_rate
 from ._rule import UpdateRule
 from ._schedules import TIME, at_frozen_time, chains, mark_time
@@ -107,7 +107,7 @@ def _derive(rule: UpdateRule, regime: Regime, order: int, describes: str) -> Lim
         initial_shift=drift_of(canonical_functions(start.log())),
         eliminated=eliminated,
         describes=rule.state[0] if describes == "x" else "slow",
-        slow_variable=parameters - derivation.reduced.raw_offset if eliminated else None,
+        slow_variable=in_rule_variables(parameters - derivation.reduced.raw_offset, rule) if eliminated else None,
         sources=rule.sources,
     )
 

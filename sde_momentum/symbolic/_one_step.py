@@ -65,7 +65,11 @@ class OneStep:
         self._law = law_for([m.function * sp.Mul(*(s**p for s, p in m.powers)) for m in expanded], regime, cutoff)
         self.offset = self.fragments(gradient_offset)
         if any(fragment.exponent <= 0 for fragment in self.offset):
-            raise ValueError("the point of the gradient does not approach x as the learning rate vanishes.")
+            point = sp.Symbol(algebra.variables[0]) + gradient_offset
+            raise ValueError(
+                f"the gradient is read at {point}, which does not approach {algebra.variables[0]} as the learning rate "
+                "vanishes; write the rule with the point of its gradient as the first variable."
+            )
         gradient = [f._replace(exponent=f.exponent - self._gradient_exponent) for f in self._gradient()]
         self.displacement = {v: self.fragments(e, {GRADIENT: gradient}) for v, e in displacement.items()}
         self.replacement = {v: self.fragments(e, {GRADIENT: gradient}) for v, e in replacement.items()}

@@ -42,6 +42,7 @@ def reduce_rule(rule: UpdateRule, regime: Regime, time_terms: int = 0) -> Reduce
         time_terms: powers of the time per step to keep where a scheduled coefficient is taken one step later.
     """
     update, point = _scaled(rule, regime)
+    _require_started(rule, regime, update, point)
     x = variable(rule.state[0])
     fast = _fast_variables(rule, regime, update)
     symbols = [variable(name) for name in fast]
@@ -90,12 +91,37 @@ def _scaled(rule: UpdateRule, regime: Regime) -> tuple[dict[str, sp.Expr], sp.Ex
     if "learning_rate" in regime.schedules:
         values[LEARNING_RATE] = LEARNING_RATE * SCHEDULE
     _require_scheduled(rule, regime)
-    values |= {variable(name): scale * variable(name) for name, scale in regime.state_scales.items()}
+    x, scales = variable(rule.state[0]), {name: regime.state_scales.get(name, sp.S.One) for name in rule.state}
+    # A variable that starts at x is described by its distance from it: a = x + s â, a' - x' = s â'.
+    values |= {variable(name): scales[name] * variable(name) + (x if name in rule.start else 0) for name in rule.state}
     update = {}
     for name, expression in rule.update.items():
-        scaled = expression.subs(values, simultaneous=True) / regime.state_scales.get(name, sp.S.One)
-        update[name] = sp.expand(scaled)
+        moved = expression - rule.update[rule.state[0]] if name in rule.start else expression
+        update[name] = sp.expand(moved.subs(values, simultaneous=True) / scales[name])
     return update, sp.expand(sp.sympify(rule.gradient_at).subs(values, simultaneous=True))
+
+
+def in_rule_variables(expression: sp.Expr, rule: UpdateRule) -> sp.Expr:
+    """An expression in distances from x, in the rule's own variables."""
+    x = variable(rule.state[0])
+    return sp.expand(expression.subs({variable(name): variable(name) - x for name in rule.start}, simultaneous=True))
+
+
+def _require_started(rule: UpdateRule, regime: Regime, update: dict[str, sp.Expr], point: sp.Expr) -> None:
+    """What the parameters or the gradient's point follow at once must not start far from them."""
+    first = rule.state[0]
+    x = variable(first)
+    still = {variable(name): 0 for name in rule.start} | {GRADIENT: 0, LEARNING_RATE: 0}
+    at_once = point.subs(LEARNING_RATE, 0).free_symbols | update[first].subs(LEARNING_RATE, 0).free_symbols
+    for name in rule.fast:
+        a = variable(name)
+        if name in rule.start or a not in at_once or regime.state_scales.get(name, 1) != 1:
+            continue
+        if sp.expand(update[name].subs({**still, a: x}, simultaneous=True) - x) == 0:
+            raise ValueError(
+                f"rule `{rule.name}`: `{first}` and `{name}` approach each other within some steps, so they must start "
+                f'together and not with `{name}` at zero: say `start={{"{name}": "{first}"}}`.'
+            )
 
 
 def _require_scheduled(rule: UpdateRule, regime: Regime) -> None:

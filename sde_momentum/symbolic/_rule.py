@@ -39,6 +39,9 @@ class UpdateRule:
         fast: state variables that may be eliminated where a regime lets them relax faster than the clock.
         sources: published statements about this rule.
         regimes: returns the regimes that make sense for it, the default first.
+        start: state variable → `"x"` (the name of the first variable) where it starts at the parameters' own start, as
+            averages of iterates do; the others start at zero. Limits describe such a variable as its distance from x,
+            a − x, which starts at zero too.
         draw_weights: $w_a$ in $g = \sum_a w_a g_a$, a combination of independent draws of the stochastic gradient at
             that point; one draw unless said. They add up to one, so that the mean is kept, and the j-th cumulant of the
             noise is multiplied by $\sum_a w_a^j$.
@@ -65,6 +68,7 @@ class UpdateRule:
     sources: tuple[Source, ...] = ()
     regimes: Callable[[], tuple[Regime, ...]] | None = field(default=None, compare=False)
     draw_weights: tuple[sp.Expr, ...] = (sp.S.One,)
+    start: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         object.__setattr__(self, "update", MappingProxyType({k: sp.sympify(v) for k, v in self.update.items()}))
@@ -73,8 +77,14 @@ class UpdateRule:
         if "learning_rate" not in self.hyperparameters:
             raise ValueError(f"rule `{self.name}`: the hyperparameter `learning_rate` is missing.")
         for name in self.fast:
-            if name not in self.state or name == self.state[0]:
+            if name == self.state[0]:
+                raise ValueError(
+                    f"rule `{self.name}`: `{name}` stands for the parameters and cannot be fast; where it relaxes to "
+                    "another variable, that one is the fast one by its distance: declare it in `fast` and in `start`."
+                )
+            if name not in self.state:
                 raise ValueError(f"rule `{self.name}`: fast variable `{name}` is not among {self.state[1:]}.")
+        object.__setattr__(self, "start", MappingProxyType(_checked_start(self)))
         allowed = {variable(v) for v in self.state} | {hyperparameter(h) for h in self.hyperparameters} | {GRADIENT}
         for name, expression in [*self.update.items(), ("gradient_at", point)]:
             unknown = sorted(str(s) for s in expression.free_symbols - allowed)
@@ -98,7 +108,7 @@ class UpdateRule:
             raise ValueError(f"rule `{self.name}`: the gradient is taken at a point that depends on the gradient.")
 
     def __hash__(self) -> int:
-        return hash((self.name, tuple(self.update.items()), self.gradient_at))
+        return hash((self.name, tuple(self.update.items()), self.gradient_at, tuple(self.start)))
 
     @property
     def state(self) -> tuple[str, ...]:
@@ -132,7 +142,23 @@ class UpdateRule:
             weights = ", ".join(expression_text(weight) for weight in self.draw_weights)
             kind = f"sum of {len(self.draw_weights)} independent stochastic gradients with weights {weights},"
         lines.append(f"  g = {kind} at {expression_text(self.gradient_at)}")
+        if self.start:
+            lines.append(f"  start {', '.join(f'{name} = {at}' for name, at in self.start.items())}, others 0")
         return "\n".join(lines)
+
+
+def _checked_start(rule: UpdateRule) -> dict[str, str]:
+    """Variable → name of the parameters, for variables that start there."""
+    first, *others = rule.state
+    for name, value in rule.start.items():
+        if name not in others:
+            raise ValueError(f"rule `{rule.name}`: `start` names `{name}`, which is not among {tuple(others)}.")
+        if str(value) != first:
+            raise ValueError(
+                f"rule `{rule.name}`: `{name}` starts at {value}, but a variable starts at zero or at the parameters, "
+                f'`start={{"{name}": "{first}"}}`.'
+            )
+    return dict.fromkeys((name for name in others if name in rule.start), first)
 
 
 class _UsualRegimes:
@@ -166,6 +192,7 @@ def update_rule(
     *,
     state: tuple[str, ...] = ("x",),
     fast: tuple[str, ...] = (),
+    start: Mapping[str, str] | None = None,
     sources: tuple[Source, ...] = (),
     regimes: Callable[[], tuple[Regime, ...]] | None = None,
 ) -> Callable[[Callable], UpdateRule]:
@@ -177,6 +204,7 @@ def update_rule(
     Args:
         state: names of the state variables, the parameters first.
         fast: those that may be eliminated.
+        start: variable → `"x"` for those that start at the parameters, as averages of iterates do.
         sources: published statements about the rule.
         regimes: returns the regimes that make sense for the rule, the default first.
 
@@ -238,6 +266,7 @@ def update_rule(
             fast=fast,
             sources=sources,
             regimes=regimes,
+            start=start or {},
         )
 
     return decorate

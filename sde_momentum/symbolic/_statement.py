@@ -62,6 +62,11 @@ def reading(style: Style, limit: Limit) -> list[str]:
     """Which variable the equation is about, and which are gone."""
     parameters = style.state(limit.rule.state[0])
     bracket = [style.prose(f"noise N given by its bracket, because {limit.factor_gap}")] if limit.factor_gap else []
+    bracket += [
+        style.state(name) + style.prose(" measured from ") + parameters
+        for name in limit.rule.start
+        if name not in limit.eliminated
+    ]
     if not limit.eliminated:
         return [style.prose("describes ") + ", ".join(style.state(name) for name in limit.variables), *bracket]
     gone = ", ".join(style.state(name) for name in limit.eliminated) + style.prose(" eliminated")
@@ -100,7 +105,8 @@ def start(style: Style, limit: Limit) -> list[Line]:
 
 def quiet_start(style: Style, limit: Limit) -> str:
     """m₀ = 0: what the start assumes about eliminated variables."""
-    return ", ".join(f"{style.initial(name)} = 0" for name in limit.eliminated)
+    x = style.initial(limit.rule.state[0])
+    return ", ".join(f"{style.initial(name)} = {x if name in limit.rule.start else 0}" for name in limit.eliminated)
 
 
 def meaning(style: Style, formulas: str) -> list[str]:
@@ -141,8 +147,8 @@ def _process(style: Style, limit: Limit, name: str) -> str:
 
 def _slow_variable(style: Style, limit: Limit) -> str:
     """X − ηβ/(1 − β) m, coefficient before variable."""
-    terms = [(1, style.state(limit.rule.state[0]))]
-    for name in limit.eliminated:
+    terms = []
+    for name in (limit.rule.state[0], *limit.eliminated):
         weight = sp.diff(limit.slow_variable, variable(name))
         if weight != 0:
             sign, body = coefficient(style, weight)
