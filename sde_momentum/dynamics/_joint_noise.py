@@ -18,7 +18,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
 from sde_momentum.dynamics._node_values import along, inner
-from sde_momentum.problems import AbstractProblem, AbstractStandardDraw, NormalDraw, SignDraw, SkewedDraw, StudentDraw
+from sde_momentum.problems import AbstractProblem, AbstractStandardDraw
 from sde_momentum.symbolic import Limit, TensorExpression
 
 SQUARES = "R"
@@ -47,28 +47,13 @@ def require_components(problem: AbstractProblem, fields: set[str]) -> None:
         )
     orders = {4 if field == SQUARES else int(field[5:]) for field in fields}
     for order in sorted(orders):
-        component_cumulant(problem, order)
+        problem.draw.cumulant(order)
 
 
-def component_cumulant(problem: AbstractProblem, order: int) -> float:
-    """The cumulant of one component of z.
-
-    Raises:
-        ValueError: it is infinite, or not known.
-    """
-    draw = problem.draw
-    known: dict[int, float] | None = None
-    if isinstance(draw, NormalDraw):
-        return 0.0
-    if isinstance(draw, SignDraw):
-        known = {3: 0.0, 4: -2.0}
-    elif isinstance(draw, SkewedDraw):
-        known = {3: draw.skewness, 4: 12 / draw.degrees}
-    elif isinstance(draw, StudentDraw) and draw.degrees > order:
-        known = {3: 0.0} | ({4: 6 / (draw.degrees - 4)} if draw.degrees > 4 else {})
-    if known is None or order not in known:
-        raise ValueError(f"this limit needs cumulant {order} of the noise, which {draw} does not have or tell.")
-    return known[order]
+def _cumulant(problem: AbstractProblem, order: int) -> float:
+    """The cumulant of one component of z, for a problem that `require_components` let pass."""
+    assert isinstance(problem.draw, AbstractStandardDraw)
+    return problem.draw.cumulant(order)
 
 
 def without_vanishing(limit: Limit, problem: AbstractProblem) -> Limit:
@@ -101,7 +86,7 @@ def noise_components(problem: AbstractProblem, fields: set[str]) -> int:
 def squares_product(problem: AbstractProblem, x: Vector, weights: Float[Array, " components"]) -> Vector:
     """R(x) w; costs one product with S for each of its columns."""
     m = problem.noise_dim
-    third, fourth = component_cumulant(problem, 3), component_cumulant(problem, 4)
+    third, fourth = _cumulant(problem, 3), _cumulant(problem, 4)
     first, own, pairs = weights[:m], weights[m : 2 * m], weights[2 * m :]
     diagonal = third * first + float(np.sqrt(2 + fourth - third**2)) * own
     rows, columns = np.triu_indices(m, 1)
@@ -126,7 +111,7 @@ def cumulant_node(
     output_is_base: bool,
 ) -> Vector:
     """∂^k κ_n contracted with vectors on all slots but one: κ_n = k_n Σ_a S_·a ⊗ … ⊗ S_·a."""
-    number = component_cumulant(problem, order)
+    number = _cumulant(problem, order)
 
     def weights(y: Vector, vectors: Sequence[Vector]) -> Array:
         transpose = _transpose(problem, y)
@@ -153,7 +138,7 @@ def diagonal_node(
         derivative: vectors on the derivative slots.
         outer: the vector on the index, where the result is wanted on one more derivative slot.
     """
-    number = 1.0 if order == 2 else component_cumulant(problem, order)
+    number = 1.0 if order == 2 else _cumulant(problem, order)
 
     def diagonal(y: Vector) -> Vector:
         dtype = jax.tree.leaves(y)[0].dtype

@@ -3,6 +3,7 @@
 import operator
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -93,6 +94,11 @@ def check_count(value: Any, name: str, minimum: int = 1) -> int:
     if isinstance(value, bool) or count < minimum:
         raise ValueError(f"{name} must be at least {minimum}, but is {value!r}: pass a larger whole number.")
     return count
+
+
+def count_field(name: str, minimum: int = 1, **options: Any) -> Any:
+    """Declare a static field of a module that holds a whole number."""
+    return eqx.field(static=True, converter=lambda value: check_count(value, name, minimum), **options)
 
 
 def check_batch(batch_size: Any, population: int, replacement: bool) -> int:

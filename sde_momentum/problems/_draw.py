@@ -2,12 +2,13 @@
 
 import abc
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
 from jaxtyping import Array, ArrayLike, Float, Int, PyTree
 
-from sde_momentum.problems._check import check_count
+from sde_momentum.problems._check import check_count, count_field
 from sde_momentum.solvers import Stream, normal, signs
 
 
@@ -46,7 +47,15 @@ class AbstractDraw(eqx.Module):
 
 
 class AbstractStandardDraw(AbstractDraw):
-    """A draw of real numbers with mean 0 and identity covariance: ξ = S(x) z has covariance S Sᵀ."""
+    """A draw of independent real numbers with mean 0 and variance 1: ξ = S(x) z has covariance S Sᵀ."""
+
+    @abc.abstractmethod
+    def cumulant(self, order: int) -> float:
+        """Return the cumulant of one component, of order 3 or 4.
+
+        Raises:
+            ValueError: If it is infinite, or of another order.
+        """
 
 
 class NormalDraw(AbstractStandardDraw):
@@ -63,7 +72,7 @@ class NormalDraw(AbstractStandardDraw):
         (3, 5)
     """
 
-    size: int = eqx.field(static=True, converter=lambda size: check_count(size, "size"))
+    size: int = count_field("size")
     dtype: Any = eqx.field(static=True, default=None)
     stream: int = eqx.field(static=True, default=Stream.GAUSSIAN)
 
@@ -74,6 +83,11 @@ class NormalDraw(AbstractStandardDraw):
     def sample(self, seed: ArrayLike, path_index: Int[Array, " paths"], step: ArrayLike) -> Float[Array, "size paths"]:
         """Draw `(size, paths)` standard normals, the ones the noise path of the same counters uses."""
         return normal(seed, path_index, step, self.size, stream=self.stream, dtype=self.dtype)
+
+    def cumulant(self, order: int) -> float:
+        """Return 0: normal components have no cumulant beyond the variance."""
+        check_count(order, "order", 3)
+        return 0.0
 
 
 class SignDraw(AbstractStandardDraw):
@@ -90,7 +104,7 @@ class SignDraw(AbstractStandardDraw):
         True
     """
 
-    size: int = eqx.field(static=True, converter=lambda size: check_count(size, "size"))
+    size: int = count_field("size")
     dtype: Any = eqx.field(static=True, default=None)
     stream: int = eqx.field(static=True, default=Stream.GAUSSIAN)
 
@@ -101,3 +115,17 @@ class SignDraw(AbstractStandardDraw):
     def sample(self, seed: ArrayLike, path_index: Int[Array, " paths"], step: ArrayLike) -> Float[Array, "size paths"]:
         """Draw `(size, paths)` signs."""
         return signs(seed, path_index, step, self.size, stream=self.stream, dtype=self.dtype)
+
+    def cumulant(self, order: int) -> float:
+        """Return the cumulant of a sign: 0 of order 3, −2 of order 4."""
+        return known_cumulant(self, order, {3: 0.0, 4: -2.0})
+
+
+def known_cumulant(draw: AbstractStandardDraw, order: int, known: Mapping[int, float]) -> float:
+    """Look a cumulant up, or say that there is none to tell."""
+    if order not in known:
+        raise ValueError(
+            f"{draw} does not tell cumulant {order} of its components: it is infinite, or of an order other than 3 and "
+            "4; use NormalDraw, or `problem.gaussian()`."
+        )
+    return known[order]

@@ -6,7 +6,7 @@ from typing import ClassVar
 import equinox as eqx
 from jaxtyping import Array, ArrayLike, Int
 
-from sde_momentum.problems._check import check_count
+from sde_momentum.problems._check import count_field
 from sde_momentum.problems._draw import AbstractDraw
 from sde_momentum.solvers import Stream, indices
 
@@ -21,6 +21,10 @@ class AbstractIndexDraw(AbstractDraw):
 
     population: eqx.AbstractVar[int]
     variance_factor: eqx.AbstractVar[float]
+
+    # A batch mean has the third cumulant of the examples' gradients, and they are finitely many.
+    leading_cumulant: ClassVar[int | None] = 3
+    finite_moments: ClassVar[float] = math.inf
 
 
 class IndexDraw(AbstractIndexDraw):
@@ -37,13 +41,11 @@ class IndexDraw(AbstractIndexDraw):
         (4, 3)
     """
 
-    population: int = eqx.field(static=True, converter=lambda n: check_count(n, "population"))
-    size: int = eqx.field(static=True, converter=lambda size: check_count(size, "size"))
+    population: int = count_field("population")
+    size: int = count_field("size")
     stream: int = eqx.field(static=True, default=Stream.INDICES)
 
-    leading_cumulant: ClassVar[int | None] = 3
     independent_steps: ClassVar[bool] = True
-    finite_moments: ClassVar[float] = math.inf
 
     @property
     def variance_factor(self) -> float:

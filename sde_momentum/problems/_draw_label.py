@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from sde_momentum.problems._check import check_count
+from sde_momentum.problems._check import count_field
 from sde_momentum.problems._draw import AbstractDraw
 from sde_momentum.solvers import Stream, indices, signs
 
@@ -21,8 +21,8 @@ class LabelDraw(AbstractDraw):
         stream: Stream of both, or `None` for `Stream.INDICES` and `Stream.LABELS`.
     """
 
-    population: int = eqx.field(static=True, converter=lambda n: check_count(n, "population"))
-    size: int = eqx.field(static=True, converter=lambda size: check_count(size, "batch_size"))
+    population: int = count_field("population")
+    size: int = count_field("batch_size")
     dtype: Any = eqx.field(static=True, default=None)
     stream: int | None = eqx.field(static=True, default=None)
 

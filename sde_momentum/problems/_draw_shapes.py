@@ -7,8 +7,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from sde_momentum.problems._check import check_count
-from sde_momentum.problems._draw import AbstractStandardDraw
+from sde_momentum.problems._check import count_field
+from sde_momentum.problems._draw import AbstractStandardDraw, known_cumulant
 from sde_momentum.solvers import normal
 
 # Apart from the driving Brownian motion, so that runs with one seed do not share numbers by accident.
@@ -29,8 +29,8 @@ class SkewedDraw(AbstractStandardDraw):
         1.0
     """
 
-    size: int = eqx.field(static=True, converter=lambda size: check_count(size, "size"))
-    degrees: int = eqx.field(static=True, default=2, converter=lambda nu: check_count(nu, "degrees"))
+    size: int = count_field("size")
+    degrees: int = count_field("degrees", default=2)
     dtype: Any = eqx.field(static=True, default=None)
     stream: int = eqx.field(static=True, default=_STREAM)
 
@@ -48,6 +48,10 @@ class SkewedDraw(AbstractStandardDraw):
         normals = _normals(seed, path_index, step, self.degrees, self)
         return (jnp.sum(normals**2, axis=0) - self.degrees) / math.sqrt(2 * self.degrees)
 
+    def cumulant(self, order: int) -> float:
+        """Return the cumulant of a centered gamma law: √(8/ν) of order 3, 12/ν of order 4."""
+        return known_cumulant(self, order, {3: self.skewness, 4: 12 / self.degrees})
+
 
 class StudentDraw(AbstractStandardDraw):
     r"""Independent Student-t components with unit variance: symmetric, tails |z|^{−ν−1}.
@@ -63,8 +67,8 @@ class StudentDraw(AbstractStandardDraw):
         5.0
     """
 
-    size: int = eqx.field(static=True, converter=lambda size: check_count(size, "size"))
-    degrees: int = eqx.field(static=True, default=5, converter=lambda nu: check_count(nu, "degrees", 3))
+    size: int = count_field("size")
+    degrees: int = count_field("degrees", 3, default=5)
     dtype: Any = eqx.field(static=True, default=None)
     stream: int = eqx.field(static=True, default=_STREAM)
 
@@ -80,6 +84,11 @@ class StudentDraw(AbstractStandardDraw):
         """Draw `(size, paths)` components from ν + 1 normals each."""
         normals = _normals(seed, path_index, step, self.degrees + 1, self)
         return normals[0] * jnp.sqrt((self.degrees - 2) / jnp.sum(normals[1:] ** 2, axis=0))
+
+    def cumulant(self, order: int) -> float:
+        """Return 0 for order 3 if ν > 3, and 6/(ν − 4) for order 4 if ν > 4."""
+        known = {3: 0.0} if self.degrees > 3 else {}
+        return known_cumulant(self, order, known | ({4: 6 / (self.degrees - 4)} if self.degrees > 4 else {}))
 
 
 def _normals(

@@ -1,20 +1,31 @@
 """Minibatches without replacement: fresh subsets, or epochs of a reshuffled order."""
 
-import math
 from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Int
 
-from sde_momentum.problems._check import check_batch, check_count
+from sde_momentum.problems._check import check_batch, count_field
 from sde_momentum.problems._draw_index import AbstractIndexDraw, IndexDraw
 from sde_momentum.solvers import Stream, indices, shuffled_indices
 
 _KEYS = 2**31 - 1
 
 
-class SubsetDraw(AbstractIndexDraw):
+class AbstractDistinctDraw(AbstractIndexDraw):
+    """A draw of `size` different indices: one step's batch is a random subset, whatever joins the steps."""
+
+    def __check_init__(self):
+        check_batch(self.size, self.population, replacement=False)
+
+    @property
+    def variance_factor(self) -> float:
+        """Variance of one batch mean relative to drawing with replacement: (n − B)/(n − 1)."""
+        return (self.population - self.size) / max(self.population - 1, 1)
+
+
+class SubsetDraw(AbstractDistinctDraw):
     """A fresh uniformly random subset of `size` of the `population` examples every step.
 
     Steps are independent, so diffusion limits apply, with covariance smaller by (n − B)/(n − 1). Indices are sorted by
@@ -33,21 +44,11 @@ class SubsetDraw(AbstractIndexDraw):
         True
     """
 
-    population: int = eqx.field(static=True, converter=lambda n: check_count(n, "population"))
-    size: int = eqx.field(static=True, converter=lambda size: check_count(size, "size"))
+    population: int = count_field("population")
+    size: int = count_field("size")
     stream: int = eqx.field(static=True, default=Stream.SHUFFLE)
 
-    leading_cumulant: ClassVar[int | None] = 3
     independent_steps: ClassVar[bool] = True
-    finite_moments: ClassVar[float] = math.inf
-
-    def __check_init__(self):
-        check_batch(self.size, self.population, replacement=False)
-
-    @property
-    def variance_factor(self) -> float:
-        """Variance of a batch mean relative to drawing with replacement: (n − B)/(n − 1)."""
-        return _variance_factor(self.population, self.size)
 
     def sample(self, seed: ArrayLike, path_index: Int[Array, " paths"], step: ArrayLike) -> Int[Array, "size paths"]:
         """Draw `(size, paths)` distinct indices in `[0, population)`."""
@@ -55,7 +56,7 @@ class SubsetDraw(AbstractIndexDraw):
         return jnp.argsort(keys, axis=0)[: self.size].astype(jnp.int32)
 
 
-class EpochDraw(AbstractIndexDraw):
+class EpochDraw(AbstractDistinctDraw):
     """Successive batches of a random order that is drawn anew every ⌊n/B⌋ steps (random reshuffling).
 
     One step's batch has the law of a random subset, but steps of one epoch are dependent: their noise nearly cancels
@@ -82,26 +83,16 @@ class EpochDraw(AbstractIndexDraw):
         descent, 2021.
     """
 
-    population: int = eqx.field(static=True, converter=lambda n: check_count(n, "population"))
-    size: int = eqx.field(static=True, converter=lambda size: check_count(size, "size"))
+    population: int = count_field("population")
+    size: int = count_field("size")
     stream: int = eqx.field(static=True, default=Stream.SHUFFLE)
 
-    leading_cumulant: ClassVar[int | None] = 3
     independent_steps: ClassVar[bool] = False
-    finite_moments: ClassVar[float] = math.inf
-
-    def __check_init__(self):
-        check_batch(self.size, self.population, replacement=False)
 
     @property
     def steps_per_epoch(self) -> int:
         """Number of whole batches in one epoch."""
         return self.population // self.size
-
-    @property
-    def variance_factor(self) -> float:
-        """Variance of one batch mean relative to drawing with replacement: (n − B)/(n − 1)."""
-        return _variance_factor(self.population, self.size)
 
     def sample(self, seed: ArrayLike, path_index: Int[Array, " paths"], step: ArrayLike) -> Int[Array, "size paths"]:
         """Draw `(size, paths)` distinct indices: batch number `step` mod `steps_per_epoch` of the epoch's order."""
@@ -114,7 +105,3 @@ def index_draw(population: int, batch_size: int, replacement: bool, reshuffle: b
     if replacement:
         return IndexDraw(population, size)
     return EpochDraw(population, size) if reshuffle else SubsetDraw(population, size)
-
-
-def _variance_factor(population: int, size: int) -> float:
-    return (population - size) / max(population - 1, 1)

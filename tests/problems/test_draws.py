@@ -41,6 +41,8 @@ def test_standardized_draws_have_unit_covariance_and_the_stated_cumulants(name):
     draw, third, fourth = STANDARD[name]
     z = np.asarray(sample(draw, PATHS, 4))
     assert z.shape == (2, PATHS)
+    assert draw.cumulant(3) == pytest.approx(third)
+    assert draw.cumulant(4) == pytest.approx(fourth - 3)
     assert within(z, 0.0)
     assert within(z[0] * z[1], 0.0)
     assert name == "sign" or within(z**2, 1.0)

@@ -74,6 +74,7 @@ CASES = {
         lambda: problems.double_well().with_noise(problems.IndexDraw(3, 1)),
         "mean 0 and unit covariance",
     ),
+    "infinite cumulant": (lambda: problems.StudentDraw(1, degrees=4).cumulant(4), "does not tell cumulant 4"),
     "no variance": (lambda: problems.StudentDraw(1, degrees=2), "degrees must be at least 3"),
     "no label noise": (lambda: _label(delta=0.0), "delta must be a positive"),
     "negative normalization": (lambda: _label(loss_factor=-1.0), "loss_factor must be a positive"),
