@@ -121,6 +121,32 @@ class UpdateRule:
             return Regime.small_noise()
         return self.regimes()[0]
 
+    def require_suited(self, regime: Regime) -> None:
+        """Refuse a regime made for another rule.
+
+        Args:
+            regime: the scaling that is to be used with this rule.
+
+        Raises:
+            ValueError: it scales or schedules something that the rule does not have.
+        """
+        owned = {"hyperparameter": self.hyperparameters, "state variable": self.state}
+        for kind, scaled in (("hyperparameter", regime.scalings), ("state variable", regime.state_scales)):
+            for name in scaled:
+                if name not in owned[kind]:
+                    raise ValueError(
+                        f"regime `{regime.name}` scales `{name}`, which is not a {kind} of `{self.name}` {owned[kind]}; "
+                        "take one of rule.regimes()."
+                    )
+        numbers = [name for name in self.hyperparameters if name not in regime.scalings]
+        numbers += sorted(str(symbol) for value in regime.scalings.values() for symbol in value.free_symbols)
+        for name in regime.schedules:
+            if name not in numbers:
+                raise ValueError(
+                    f"regime `{regime.name}` schedules `{name}`, which is none of the numbers {', '.join(numbers)} that "
+                    f"`{self.name}` has in it."
+                )
+
     def noise_of_step(self, regime: Regime) -> Regime:
         """Return the regime with the cumulants of the combined draws in place of those of one draw."""
         if len(self.draw_weights) == 1:
