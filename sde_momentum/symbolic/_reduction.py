@@ -78,19 +78,10 @@ def reduce_rule(rule: UpdateRule, regime: Regime, time_terms: int = 0) -> Reduce
 
 def _scaled(rule: UpdateRule, regime: Regime) -> tuple[dict[str, sp.Expr], sp.Expr]:
     """Insert the regime's scalings of hyperparameters and of the state."""
-    unknown = [name for name in regime.scalings if name not in rule.hyperparameters]
-    if unknown:
-        raise ValueError(
-            f"regime `{regime.name}` scales `{unknown[0]}`, which is not a hyperparameter of `{rule.name}` "
-            f"{rule.hyperparameters}."
-        )
-    missing = [name for name in regime.state_scales if name not in rule.state]
-    if missing:
-        raise ValueError(f"regime `{regime.name}` scales `{missing[0]}`, which is not a state variable {rule.state}.")
+    rule.require_suited(regime)
     values: dict[sp.Symbol, sp.Expr] = {hyperparameter(name): value for name, value in regime.scalings.items()}
     if "learning_rate" in regime.schedules:
         values[LEARNING_RATE] = LEARNING_RATE * SCHEDULE
-    _require_scheduled(rule, regime)
     x, scales = variable(rule.state[0]), {name: regime.state_scales.get(name, sp.S.One) for name in rule.state}
     # A variable that starts at x is described by its distance from it: a = x + s â, a' - x' = s â'.
     values |= {variable(name): scales[name] * variable(name) + (x if name in rule.start else 0) for name in rule.state}
@@ -121,17 +112,6 @@ def _require_started(rule: UpdateRule, regime: Regime, update: dict[str, sp.Expr
             raise ValueError(
                 f"rule `{rule.name}`: `{first}` and `{name}` approach each other within some steps, so they must start "
                 f'together and not with `{name}` at zero: say `start={{"{name}": "{first}"}}`.'
-            )
-
-
-def _require_scheduled(rule: UpdateRule, regime: Regime) -> None:
-    known = [name for name in rule.hyperparameters if name not in regime.scalings]
-    known += sorted(str(symbol) for value in regime.scalings.values() for symbol in value.free_symbols)
-    for name in regime.schedules:
-        if name not in known:
-            raise ValueError(
-                f"regime `{regime.name}` schedules `{name}`, which is none of the numbers {', '.join(known)} that "
-                f"`{rule.name}` has in it."
             )
 
 
