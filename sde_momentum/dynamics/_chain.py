@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from sde_momentum.dynamics._expressions import componentwise
 from sde_momentum.dynamics._field_values import with_norms
-from sde_momentum.dynamics._hyperparameters import checked, names_in, number, regime_values
+from sde_momentum.dynamics._hyperparameters import checked, names_in, number, regime_values, require_problem
 from sde_momentum.dynamics._schedules import Schedule, split_schedules, value_at
 from sde_momentum.dynamics._start import full_start
 from sde_momentum.problems import AbstractProblem, CombinedDraws
@@ -159,7 +159,9 @@ def chain(
         A `Chain`.
 
     Raises:
-        ValueError: a hyperparameter is missing, unknown or out of range.
+        ValueError: a hyperparameter is missing, unknown or out of range, or the regime is made for another rule.
+        TypeError: `rule`, `regime` or `problem` is something else, or a number stands where a function of time is
+            needed, or the reverse.
 
     Example:
         >>> from sde_momentum import optimizers, problems
@@ -167,7 +169,13 @@ def chain(
         >>> sorted(process.init(0.5))
         ['m', 'x']
     """
-    regime = regime or rule.default_regime()
+    if not isinstance(rule, UpdateRule):
+        raise TypeError(
+            f"`rule` must be an UpdateRule, such as sde_momentum.optimizers.sgd(), got {type(rule).__name__}."
+        )
+    require_problem(problem)
+    regime = rule.default_regime() if regime is None else regime
+    rule.require_suited(regime)
     owner = f"the chain of `{rule.name}`"
     schedules, hyperparameters = split_schedules(regime, hyperparameters, owner)
     free = {name for name in rule.hyperparameters if name not in regime.scalings}

@@ -1,5 +1,6 @@
 """Hyperparameters as functions of time: schedules on the way from a regime to numbers."""
 
+import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import sympy as sp
 
 from sde_momentum.dynamics._expressions import compiled
+from sde_momentum.dynamics._hyperparameters import require_range
 from sde_momentum.symbolic import Regime, TensorExpression
 
 Schedule = Callable[[Any], Any]
@@ -24,22 +26,34 @@ def split_schedules(regime: Regime, given: Mapping[str, Any], owner: str) -> tup
 
     Raises:
         TypeError: what the regime schedules is no function of t, or a function is given for what it does not schedule.
+        ValueError: a schedule does not return one number, or starts out of range.
     """
     names = schedule_names(regime)
     for name, value in given.items():
         if callable(value) and name not in names:
-            scheduled = ", ".join(names) or "nothing"
-            raise TypeError(
-                f"`{name}` must be a number: the regime `{regime.name}` schedules {scheduled}; derive the limit under "
-                f"`regime.scheduled(...)` for a function of time."
-            )
+            raise TypeError(_misplaced(name, names, regime))
     functions = {}
     for name in names:
         value = given.get(name, None if name != "schedule" else _constant)
         if not callable(value):
-            raise TypeError(f"{owner} needs `{name}` as a function of the time t, got {value!r}.")
+            received = f"got {value!r}" if name in given else "but it is missing"
+            raise TypeError(f"{owner} needs `{name}` as a function of the time t, {received}.")
+        require_range(name, float(_scalar(value(0.0), name)))
         functions[name] = value
     return functions, {name: value for name, value in given.items() if name not in names}
+
+
+def _misplaced(name: str, names: Mapping[str, str], regime: Regime) -> str:
+    """What to do about a function of time under a name that is not scheduled."""
+    near = difflib.get_close_matches(name, names, 1)
+    if name == "learning_rate" and "schedule" in names:
+        return "`learning_rate` must be the number η of the scheduled η φ(t): pass the function φ as `schedule`."
+    if near:
+        return f"a function of time was given as `{name}`; did you mean `{near[0]}`?"
+    return (
+        f"`{name}` must be a number, because the regime `{regime.name}` schedules {', '.join(names) or 'nothing'}: use "
+        f'`regime.scheduled("{name}")` for a function of time, in the derivation too.'
+    )
 
 
 def _constant(t: Any) -> Any:
@@ -49,10 +63,16 @@ def _constant(t: Any) -> Any:
 def symbol_value(functions: Mapping[str, Schedule], name: str, t: Any) -> Any:
     """The value at time t of a scheduled symbol, derivatives by the number of primes."""
     base = name.rstrip("'")
-    function = lambda s: jnp.asarray(functions[base](s), jnp.result_type(float))
+    function = lambda s: _scalar(functions[base](s), base)
     for _ in range(len(name) - len(base)):
         function = jax.grad(function)
     return function(jnp.asarray(t, jnp.result_type(float)))
+
+
+def _scalar(value: Any, name: str) -> Any:
+    if jnp.shape(value) != ():
+        raise ValueError(f"the schedule of `{name}` must return one number, but returned shape {jnp.shape(value)}.")
+    return jnp.asarray(value, jnp.result_type(float))
 
 
 def value_at(expression: sp.Expr, constants: Mapping[str, float], functions: Mapping[str, Schedule], t: Any) -> Any:

@@ -14,7 +14,7 @@ from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from sde_momentum.dynamics._field_values import FIELD_ARGUMENTS, problem_dimension
 from sde_momentum.dynamics._fused import Fused, fuse
-from sde_momentum.dynamics._hyperparameters import checked, names_in, number
+from sde_momentum.dynamics._hyperparameters import checked, names_in, number, require_problem
 from sde_momentum.dynamics._joint_noise import needs, noise_components, require_components, without_vanishing
 from sde_momentum.dynamics._lowering import evaluate, numbers
 from sde_momentum.dynamics._noise_assumptions import law_caveats
@@ -204,6 +204,7 @@ def sde(limit: Limit | NoDiffusion, problem: AbstractProblem, **hyperparameters:
         )
     if not isinstance(limit, Limit):
         raise TypeError(f"`limit` must come from `modified_equation`, got {type(limit).__name__}.")
+    require_problem(problem)
     if limit.factor_gap:
         raise ValueError(
             f"this limit's covariance has no known factor, so it cannot be integrated: {limit.factor_gap}."

@@ -25,12 +25,21 @@ def check_parameters(x: PyTree[ArrayLike]) -> PyTree[Array]:
 def check_shape(x: Array, shape: tuple[int, ...]) -> Array:
     """Return `x` when it is a single array of this shape."""
     if not isinstance(x, jax.Array | np.ndarray | float | np.floating) or jnp.shape(x) != shape:
-        received = f"an array of shape {jnp.shape(x)}" if hasattr(x, "shape") else f"{x!r}"
+        if not hasattr(x, "shape"):
+            kind = type(x).__name__
+            raise ValueError(f"x must be one array of shape {shape}, but is a {kind}: convert it with jnp.asarray.")
         raise ValueError(
-            f"x must be one array of shape {shape}, the shape of this problem, but is {received}: "
-            "pass one replica and batch with jax.vmap(..., in_axes=-1, out_axes=-1)."
+            f"x must be one array of shape {shape}, the shape of this problem, but is an array of shape "
+            f"{jnp.shape(x)}: pass one replica and batch with jax.vmap(..., in_axes=-1, out_axes=-1)."
         )
     return check_parameters(x)
+
+
+def given_start(start: PyTree[Array] | None, factory: str) -> PyTree[Array]:
+    """Return the start that was given to a factory; refuse to make one up."""
+    if start is None:
+        raise ValueError(f"this problem was built without a start: pass start= to {factory}, or your own x0.")
+    return start
 
 
 def check_weights(w: ArrayLike, noise_dim: int) -> Array:
@@ -68,6 +77,9 @@ def check_finite(tree: PyTree[ArrayLike], name: str) -> PyTree[Array]:
     return jax.tree.map(jnp.asarray, tree)
 
 
+_SHOWN = 6  # leaves named in a message; a list of numbers has one for each
+
+
 def check_data(data: PyTree[ArrayLike]) -> tuple[PyTree[Array], int]:
     """Return the data as arrays together with the number of examples along their common axis 0."""
     leaves = jax.tree_util.tree_leaves_with_path(data)
@@ -75,9 +87,12 @@ def check_data(data: PyTree[ArrayLike]) -> tuple[PyTree[Array], int]:
         raise ValueError("data holds no array: pass a pytree of arrays that share their axis 0, one row per example.")
     lengths = {f"data{jax.tree_util.keystr(path)}": jnp.shape(leaf)[:1] for path, leaf in leaves}
     if len(set(lengths.values())) > 1 or () in lengths.values():
-        listed = ", ".join(f"{name}: {length[0] if length else 'a scalar'}" for name, length in lengths.items())
+        shown = list(lengths.items())[:_SHOWN]
+        listed = ", ".join(f"{name}: {length[0] if length else 'a scalar'}" for name, length in shown)
+        listed += ", …" if len(lengths) > _SHOWN else ""
         raise ValueError(
-            f"data must share one leading axis, but its lengths are {listed}: give every leaf a row per example."
+            f"data must share one leading axis, but its lengths are {listed}: give every leaf a row per example, and "
+            "convert lists of numbers with jnp.asarray."
         )
     (population,) = next(iter(lengths.values()))
     if population == 0:

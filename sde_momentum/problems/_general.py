@@ -9,7 +9,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from sde_momentum.problems._base import AbstractProblem, combine, dense_factor
-from sde_momentum.problems._check import check_count, check_finite, check_parameters, check_scalar, check_weights
+from sde_momentum.problems._check import (
+    check_count,
+    check_finite,
+    check_parameters,
+    check_scalar,
+    check_weights,
+    given_start,
+)
 from sde_momentum.problems._draw import AbstractStandardDraw, NormalDraw
 from sde_momentum.problems._factor_noise import check_standard
 
@@ -31,9 +38,7 @@ class General(AbstractProblem):
     def initial(self, seed: int = 0) -> PyTree[Array]:
         """Return the start that was given to the factory."""
         del seed
-        if self.start is None:
-            raise ValueError("this problem was built without a start: pass start= to the factory, or your own x0.")
-        return self.start
+        return given_start(self.start, "general")
 
     def loss(self, x: PyTree[ArrayLike]) -> Float[Array, ""]:
         """Return the loss L(x)."""

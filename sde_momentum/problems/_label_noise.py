@@ -6,7 +6,14 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PyTree
 
-from sde_momentum.problems._check import check_count, check_data, check_finite, check_parameters, check_positive
+from sde_momentum.problems._check import (
+    check_count,
+    check_data,
+    check_finite,
+    check_parameters,
+    check_positive,
+    given_start,
+)
 from sde_momentum.problems._label_noise_base import AbstractLabelNoise
 
 
@@ -28,9 +35,7 @@ class LabelNoise(AbstractLabelNoise):
     def initial(self, seed: int = 0) -> PyTree[Array]:
         """Return the start that was given to the factory."""
         del seed
-        if self.start is None:
-            raise ValueError("this problem was built without a start: pass start= to label_noise, or your own x0.")
-        return self.start
+        return given_start(self.start, "label_noise")
 
 
 def label_noise(

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PyTree
 
-from sde_momentum.problems._check import check_data, check_finite, check_parameters
+from sde_momentum.problems._check import check_data, check_finite, check_parameters, given_start
 from sde_momentum.problems._draw_index import AbstractIndexDraw
 from sde_momentum.problems._draw_subset import index_draw
 from sde_momentum.problems._minibatch_base import AbstractMinibatch
@@ -27,9 +27,7 @@ class Minibatch(AbstractMinibatch):
     def initial(self, seed: int = 0) -> PyTree[Array]:
         """Return the start that was given to the factory."""
         del seed
-        if self.start is None:
-            raise ValueError("this problem was built without a start: pass start= to minibatch, or your own x0.")
-        return self.start
+        return given_start(self.start, "minibatch")
 
 
 def minibatch(

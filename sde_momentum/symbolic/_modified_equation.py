@@ -61,13 +61,13 @@ def modified_equation(
         raise TypeError(
             f"`rule` must be an UpdateRule, such as sde_momentum.optimizers.sgd(), got {type(rule).__name__}."
         )
-    if regime is not None and not isinstance(regime, Regime):
-        raise TypeError(f"`regime` must be a Regime, such as one of rule.regimes(), got {type(regime).__name__}.")
+    regime = rule.default_regime() if regime is None else regime
+    rule.require_suited(regime)
     if not isinstance(order, int) or order < 1:
         raise ValueError(f"`order` must be a positive integer, got {order!r}.")
     if describes not in ("x", "slow"):
         raise ValueError(f'`describes` must be "x" or "slow", got {describes!r}.')
-    return _derive(rule, regime or rule.default_regime(), order, describes)
+    return _derive(rule, regime, order, describes)
 
 
 @lru_cache(maxsize=256)

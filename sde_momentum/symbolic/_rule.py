@@ -128,23 +128,26 @@ class UpdateRule:
             regime: the scaling that is to be used with this rule.
 
         Raises:
+            TypeError: it is no regime.
             ValueError: it scales or schedules something that the rule does not have.
         """
+        if not isinstance(regime, Regime):
+            raise TypeError(f"`regime` must be a Regime, such as one of rule.regimes(), got {type(regime).__name__}.")
         owned = {"hyperparameter": self.hyperparameters, "state variable": self.state}
         for kind, scaled in (("hyperparameter", regime.scalings), ("state variable", regime.state_scales)):
             for name in scaled:
                 if name not in owned[kind]:
                     raise ValueError(
-                        f"regime `{regime.name}` scales `{name}`, which is not a {kind} of `{self.name}` {owned[kind]}; "
-                        "take one of rule.regimes()."
+                        f"regime `{regime.name}` scales `{name}`, which is not a {kind} of `{self.name}` "
+                        f"{owned[kind]}; take one of rule.regimes()."
                     )
         numbers = [name for name in self.hyperparameters if name not in regime.scalings]
         numbers += sorted(str(symbol) for value in regime.scalings.values() for symbol in value.free_symbols)
         for name in regime.schedules:
             if name not in numbers:
                 raise ValueError(
-                    f"regime `{regime.name}` schedules `{name}`, which is none of the numbers {', '.join(numbers)} that "
-                    f"`{self.name}` has in it."
+                    f"regime `{regime.name}` schedules `{name}`, which is none of the numbers {', '.join(numbers)} "
+                    f"that `{self.name}` has in it."
                 )
 
     def noise_of_step(self, regime: Regime) -> Regime:

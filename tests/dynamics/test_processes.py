@@ -154,10 +154,59 @@ def test_numbers_out_of_range(kind, numbers, message):
         make(sgdm(), double_well(), **numbers)
 
 
-def test_numbers_must_be_numbers():
-    """A string or an array is no learning rate."""
+@pytest.mark.parametrize("value", ["0.1", True, 0.1j, np.asarray([0.1])])
+def test_numbers_must_be_numbers(value):
+    """A string, a Boolean, a complex number or a vector is no learning rate; an array without dimension is."""
     with pytest.raises(TypeError, match="`learning_rate` must be a real number"):
-        chain(sgd(), double_well(), learning_rate="0.1")
+        chain(sgd(), double_well(), learning_rate=value)
+    assert chain(sgd(), double_well(), learning_rate=jnp.asarray(0.5)).hyperparameters["learning_rate"] == 0.5
+
+
+def test_numbers_are_not_traced():
+    """A process is made outside jit, because its numbers are checked."""
+    with pytest.raises(TypeError, match="make the process outside `jit`"):
+        jax.jit(lambda eta: chain(sgd(), double_well(), learning_rate=eta).step_time)(0.1)
+
+
+LOUD = Regime.noise_dominated(momentum_index=1)
+MOVING = Regime.small_noise().scheduled("learning_rate")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: chain(sgd, double_well(), learning_rate=0.1), "`rule` must be an UpdateRule"),
+        (lambda: chain(sgd(), jnp.sum, learning_rate=0.1), "`problem` must be a loss with its noise"),
+        (lambda: sde(modified_equation(sgd()), jnp.sum, learning_rate=0.1), "`problem` must be a loss with its noise"),
+        (lambda: chain(sgd(), double_well(), regime="small-noise", learning_rate=0.1), "`regime` must be a Regime"),
+        (lambda: chain(sgd(), double_well(), regime=LOUD, learning_rate=0.1), "not a hyperparameter of `sgd`"),
+        (lambda: chain(sgd(), double_well(), regime=MOVING.scheduled("mu"), learning_rate=0.1), "none of the numbers"),
+        (lambda: chain(sgd(), double_well(), regime=MOVING, learning_rate=jnp.exp), "the function φ as `schedule`"),
+        (
+            lambda: chain(sgd(), double_well(), regime=MOVING, learning_rate=0.1, schedul=jnp.exp),
+            "did you mean `schedule`",
+        ),
+        (lambda: chain(sgd(), double_well(), learning_rate=jnp.exp), r'use `regime.scheduled\("learning_rate"\)`'),
+        (
+            lambda: chain(sgd(), double_well(), regime=MOVING, learning_rate=0.1, schedule=lambda t: jnp.ones(2)),
+            r"must return one number, but returned shape \(2,\)",
+        ),
+        (
+            lambda: chain(
+                sgdm(),
+                double_well(),
+                regime=MOVING.scheduled("momentum"),
+                learning_rate=0.1,
+                momentum=lambda t: 1 + t,
+            ),
+            r"`momentum` must lie in \[0, 1\)",
+        ),
+    ],
+)
+def test_what_does_not_go_together(make, message):
+    """A rule, a regime, a problem or a schedule that does not suit the others is named, with what to do."""
+    with pytest.raises((TypeError, ValueError), match=message):
+        make()
 
 
 def test_a_scaling_that_leaves_its_range():
