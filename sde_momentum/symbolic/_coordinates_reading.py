@@ -178,7 +178,9 @@ class Reading:
         quiet = {variable(name): 0 for name in self.slow} | {GRADIENT: 0}
         fast = sp.Matrix([variable(name) for name in self.fast])
         relaxed = sp.Matrix([self._update[name].subs(quiet) for name in self.fast]).jacobian(fast)
-        pushed = sp.Matrix([self._update[self.rule.state[0]].subs(quiet)]).jacobian(fast)
+        at_rest = {variable(self.rule.state[0]): 0, GRADIENT: 0}
+        pushed = sp.Matrix([self._update[self.rule.state[0]].subs(at_rest)]).jacobian(fast)
+        pushed = pushed.subs(dict.fromkeys(fast, 0))
         combination = (pushed * (sp.eye(len(self.fast)) - relaxed).inv() * fast)[0]
         return self._component(sp.expand(combination), axis, {}, self.cutoff + self._margin)
 

@@ -87,10 +87,11 @@ def without_content(nodes: Graph) -> tuple[sp.Expr, Graph]:
 
 @lru_cache(maxsize=1024)
 def _constant_factor(expression: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
-    # Hyperparameters are positive symbols, components of the state are real ones.
-    state = [symbol for symbol in expression.free_symbols if not symbol.is_positive]
+    # Hyperparameters are symbols that are not negative, components of the state are real ones.
+    state = [symbol for symbol in expression.free_symbols if not symbol.is_nonnegative]
     is_sum = lambda e: e.is_Pow and e.base.is_Add
-    factored = expression.replace(is_sum, lambda e: sp.factor_terms(e.base, radical=True) ** e.exp)
+    apart = lambda e: sp.factor(e.base) if e.exp.is_Integer else sp.factor_terms(e.base, radical=True)
+    factored = expression.replace(is_sum, lambda e: apart(e) ** e.exp)
     constant, rest = sp.factor_terms(factored).as_independent(*state, as_Add=False)
     return constant, rest
 

@@ -5,11 +5,13 @@ from fractions import Fraction
 
 import sympy as sp
 
-from ._expansion import leading_power
+from ._expansion import leading_power, monomials
 from ._regime import Regime
 from ._rule import UpdateRule
 from ._schedules import later
 from ._symbols import GRADIENT, LEARNING_RATE, SCHEDULE, hyperparameter, variable
+
+_BOUNDS = tuple(map(Fraction, (1, 2, 4, 8)))  # powers of the learning rate to look for a leading part below
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ def reduce_rule(rule: UpdateRule, regime: Regime, time_terms: int = 0) -> Reduce
     _require_linear(rule, fast, update)
     offset = _slow_offset(rule, fast, update)
     slow = [name for name in rule.state if name not in fast]
+    slow_symbols = [variable(name) for name in slow]
     scale = {name: _natural_scale(name, update, regime, slow) for name in fast}
     # x = y + offset(m), m = scale · m̂
     substitution = {x: x + offset}
@@ -57,7 +60,7 @@ def reduce_rule(rule: UpdateRule, regime: Regime, time_terms: int = 0) -> Reduce
     rescale = lambda expression: sp.expand(expression.subs(hats, simultaneous=True))
     next_offset = (
         later(offset, regime, time_terms)
-        .subs({variable(name): update[name] for name in fast}, simultaneous=True)
+        .subs({variable(name): update[name] for name in rule.state}, simultaneous=True)
         .subs(substitution)
     )
     displacement = {
@@ -65,7 +68,11 @@ def reduce_rule(rule: UpdateRule, regime: Regime, time_terms: int = 0) -> Reduce
     }
     parameters = rule.state[0]
     if fast:
-        displacement[parameters] = rescale(sp.cancel(sp.together(sp.expand(moved[parameters] - x - next_offset))))
+        # x itself is y + offset; where functions of slow variables are in it they cancel in the expansion only.
+        move = sp.expand(moved[parameters] - x - next_offset)
+        displacement[parameters] = rescale(
+            sp.cancel(sp.together(move)) if offset.is_polynomial(*slow_symbols) else move
+        )
     return Reduced(
         displacement=displacement,
         replacement={name: rescale(moved[name] / scale[name]) for name in fast},
@@ -172,19 +179,36 @@ def _require_linear(rule: UpdateRule, fast: tuple[str, ...], update: dict[str, s
 
 
 def _slow_offset(rule: UpdateRule, fast: tuple[str, ...], update: dict[str, sp.Expr]) -> sp.Expr:
-    """X − y: with x' = x + B m and m' = A m (no gradient), y = x + B (I − A)⁻¹ m does not move."""
+    """X − y: with x' = x + B m and m' = A m (no gradient), y = x + B (I − A)⁻¹ m does not move.
+
+    B may depend on slow variables, as the denominator of Adam does: y then moves as they do, which is little.
+    """
     if not fast:
         return sp.S.Zero
     parameters = rule.state[0]
     symbols = sp.Matrix([variable(name) for name in fast])
     others = {variable(v): 0 for v in rule.state if v not in fast} | {GRADIENT: 0}
-    quiet = sp.Matrix([update[name].subs(others) for name in fast])
-    slope = quiet.jacobian(symbols)
+    slope = sp.Matrix([update[name].subs(others) for name in fast]).jacobian(symbols)
     # What is of higher degree in m moves y, as little as it moves x.
-    push = sp.Matrix([(update[parameters] - variable(parameters)).subs(others)]).jacobian(symbols)
-    push = push.subs(dict.fromkeys(symbols, 0))
-    conserved = (push * (sp.eye(len(fast)) - slope).inv()).applyfunc(sp.cancel)
+    move = (update[parameters] - variable(parameters)).subs({variable(parameters): 0, GRADIENT: 0})
+    push = sp.Matrix([move]).jacobian(symbols).subs(dict.fromkeys(symbols, 0))
+    slow = [variable(v) for v in rule.state if v not in fast]
+    push = push.applyfunc(lambda e: e if e.is_polynomial(*slow) else _leading_part(e, slow))
+    conserved = (push * (sp.eye(len(fast)) - slope).inv()).applyfunc(
+        lambda e: sp.cancel(e) if e.is_polynomial(*slow) else e
+    )
     return sp.expand(-(conserved * symbols)[0])
+
+
+def _leading_part(expression: sp.Expr, state: list[sp.Symbol]) -> sp.Expr:
+    """The lowest power of the learning rate in a function of the state: functions inside need no more."""
+    for bound in _BOUNDS:
+        if found := monomials(expression, tuple(state), bound):
+            lowest = min(m.exponent for m in found)
+            scale = LEARNING_RATE ** sp.Rational(lowest.numerator, lowest.denominator)
+            terms = [m for m in found if m.exponent == lowest]
+            return sp.Add(*(m.coefficient * scale * sp.Mul(*(s**p for s, p in m.powers)) * m.function for m in terms))
+    return sp.S.Zero
 
 
 def _natural_scale(name: str, update: dict[str, sp.Expr], regime: Regime, slow: list[str]) -> sp.Expr:
