@@ -52,10 +52,14 @@ def _leave_at_once(status: int) -> None:
 def _parse(words: list[str]):
     import tyro
 
-    commands = {c.__name__.lower(): c for c in (Derive, Simulate, Compare, Validate, Report)}
-
+    commands = {command.__name__.lower(): command for command in (Derive, Simulate, Compare, Validate, Report)}
     return tyro.extras.subcommand_cli_from_dict(
-        commands, args=words, prog="sde-momentum", description=_DESCRIPTION, sort_subcommands=False
+        commands,
+        args=words,
+        prog="sde-momentum",
+        description=_DESCRIPTION,
+        sort_subcommands=False,
+        config=(tyro.conf.FlagCreatePairsOff,),
     )
 
 

@@ -2,34 +2,45 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
-Positional = tyro.conf.Positional
+# `--help` loads no SymPy, so the catalogue is written out here; a test compares.
+OPTIMIZERS = "gd, sgd, sgdm, heavy_ball, nesterov, qhm, normalized_gd, sign_gd, adagrad, rmsprop, adadelta or adam"
+
+
+def _option(metavar: str, otherwise: str) -> Any:
+    """How an option without a value by default shows in the help."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {otherwise})")
 
 
 @dataclass
-class Derive:
-    """Derive the equation that an optimizer follows, or show why there is none."""
+class Optimizer:
+    """Which optimizer, and under which scaling."""
 
-    name: Positional[str]
-    """Optimizer, such as sgd, sgdm or heavy_ball."""
-    order: int = 1
-    """Weak order."""
-    regime: str = ""
-    """Noise scale and clock by name, such as small-noise; the optimizer's default when left out. See --regimes."""
-    momentum_index: str = ""
-    """α in 1 − β = λ η^α, any rational number such as 0, 1/2, 1 or 3/2; the clock is found. Noise-dominated unless
-    --regime small-noise is given."""
-    regimes: bool = False
-    """List the optimizer's regimes by name, and stop."""
-    schedule: tuple[str, ...] = ()
-    """What is a function of time: learning_rate, for η φ(t), or other numbers of the optimizer."""
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OPTIMIZER", help=f"One of {OPTIMIZERS}.")]
+    regime: Annotated[str, _option("NAME", "the optimizer's own")] = ""
+    """Noise scale and clock by name, such as small-noise; `sde-momentum derive OPTIMIZER --regimes` lists them."""
+    momentum_index: Annotated[str, _option("INDEX", "the momentum stays fixed")] = ""
+    """α in 1 − β = λ η^α, any rational number such as 0, 1/2, 1 or 3/2; the clock is found. The noise dominates, unless
+    the regime named is small-noise."""
     weight_decay: Literal["none", "coupled", "decoupled"] = "none"
     """Add weight decay to the gradient, or beside the step."""
     svag: Literal["none", "plain", "adaptive"] = "none"
     """Amplify the noise and shorten the steps, in the scaling of the SGD family or of adaptive methods."""
+
+
+@dataclass
+class Derive(Optimizer):
+    """Derive the equation that an optimizer follows, or show why there is none."""
+
+    order: int = 1
+    """Weak order."""
+    regimes: bool = False
+    """List the optimizer's regimes by name, and stop."""
+    schedule: Annotated[tuple[str, ...], _option("NAME ...", "nothing")] = ()
+    """What is a function of time: learning_rate, for η φ(t), or other numbers of the optimizer."""
     describes: Literal["x", "slow"] = "x"
     """The law of the parameters, or of the slow variable of an elimination."""
     format: Literal["text", "latex", "mathml", "json"] = "text"
@@ -37,14 +48,14 @@ class Derive:
 
     def run(self) -> None:
         """Print the limit, or the obstruction."""
-        from sde_momentum.cli._lookup import find_regime, find_rule, wrapped
+        from sde_momentum.cli._lookup import find_regime, find_rule
         from sde_momentum.symbolic import modified_equation, to_json, to_mathml
 
-        rule = wrapped(find_rule(self.name), self.weight_decay, self.svag)
+        rule = find_rule(self)
         if self.regimes:
-            print("\n".join(map(str, rule.regimes() if rule.regimes else ())))
+            print("\n".join(map(str, rule.regimes())))
             return
-        regime = find_regime(rule, self.regime, self.momentum_index)
+        regime = find_regime(self, rule)
         regime = regime.scheduled(*self.schedule) if self.schedule else regime
         limit = modified_equation(rule, regime, order=self.order, describes=self.describes)
         writers = {"text": str, "latex": lambda it: it._repr_latex_(), "mathml": to_mathml, "json": to_json}
@@ -55,11 +66,11 @@ class Derive:
 class Numbers:
     """Numbers of the optimizer."""
 
-    momentum: float | None = None
+    momentum: Annotated[float | None, _option("NUMBER", "none")] = None
     """β (EMA form) or μ (heavy ball)."""
-    relaxation_rate: float | None = None
+    relaxation_rate: Annotated[float | None, _option("NUMBER", "none")] = None
     """λ in 1 − β = λ η^α."""
-    set: tuple[str, ...] = ()
+    set: Annotated[tuple[str, ...], _option("NAME=VALUE ...", "none")] = ()
     """Any other hyperparameter of the optimizer, as name=value."""
 
     def given(self) -> dict[str, float]:
@@ -83,39 +94,33 @@ class Machines:
 
     distributed: bool = False
     """Share the work with the other processes of this job; what Slurm, Open MPI or Kubernetes say is understood."""
-    coordinator: str | None = None
+    coordinator: Annotated[str | None, _option("HOST:PORT", "found")] = None
     """Without such a manager: host:port on which process 0 is to listen."""
-    num_processes: int | None = None
+    num_processes: Annotated[int | None, _option("N", "found")] = None
     """Without such a manager: number of processes."""
-    process_index: int | None = None
+    process_index: Annotated[int | None, _option("N", "found")] = None
     """Without such a manager: which of them this one is, from 0."""
-    checkpoint: Path | None = None
+    checkpoint: Annotated[Path | None, _option("FOLDER", "none")] = None
     """Folder for checkpoints; the same command goes on from there after an interruption."""
-    budget: float | None = None
+    budget: Annotated[float | None, _option("SECONDS", "no limit")] = None
     """Seconds; a run estimated to take longer is refused, with a number of paths that would fit."""
 
 
 @dataclass
-class Experiment:
+class Experiment(Optimizer):
     """What a run is about."""
 
-    name: Positional[str]
-    """Optimizer."""
     problem: str = "double-well"
     """double-well, quadratic, breast-cancer or digits."""
     numbers: Annotated[Numbers, tyro.conf.arg(name="")] = field(default_factory=Numbers)
     """Other hyperparameters."""
     t1: float = 1.0
     """End, in units of the regime's clock."""
-    regime: str = ""
-    """As in derive."""
-    momentum_index: str = ""
-    """As in derive."""
     batch_size: int = 16
     """Examples a step, for problems with data."""
     seed: int = 0
     """Seed of all random numbers."""
-    output: Path | None = None
+    output: Annotated[Path | None, _option("FILE.nc", "none")] = None
     """netCDF file to write; of a comparison, a figure goes beside it."""
 
 
@@ -151,9 +156,9 @@ class Compare(Experiment):
     """η at which corrections to the leading power are as large as it is; about 1 − β with momentum."""
     method: Literal["auto", "exact", "transition", "coupled", "multilevel"] = "auto"
     """Exact moments, transition operators (one or two components), coupled sampling, or levels of learning rates."""
-    num_paths: int | None = None
+    num_paths: Annotated[int | None, _option("N", "as many as the route takes")] = None
     """Coupled paths for every learning rate, where sampling is needed."""
-    target_snr: float | None = None
+    target_snr: Annotated[float | None, _option("RATIO", "not planned")] = None
     """Instead of num_paths: error over its standard error at the smallest step, from which the paths are planned."""
 
     def run(self) -> None:
@@ -167,8 +172,8 @@ class Compare(Experiment):
 class Validate:
     """Test the claims of the sources by experiment and write a report."""
 
-    claims: Positional[tuple[str, ...]] = ()
-    """Claims to test; all when none is named."""
+    claims: Annotated[tyro.conf.Positional[tuple[str, ...]], _option("[CLAIM ...]", "all")] = ()
+    """Claims to test."""
     output: Path = Path("results")
     """Folder for report.html and the data."""
     seed: int = 2024
@@ -177,8 +182,8 @@ class Validate:
     """Multiplies the numbers of samples."""
     fresh: bool = False
     """Run finished claims again."""
-    progress: bool = True
-    """Show bars while sampling."""
+    quiet: bool = False
+    """Show no bars while sampling."""
 
     def run(self) -> None:
         """Run the claims; one line each."""

@@ -11,8 +11,15 @@ import numpy as np
 from sde_momentum.cli._lookup import find_regime, find_rule, nearest
 
 
-def find_problem(name: str, batch_size: int) -> tuple[Any, Any]:
-    """A problem by name, with its starting point."""
+def find_setting(options: Any) -> tuple[Any, Any, Any, Any]:
+    """Rule, regime, problem and starting point."""
+    rule = find_rule(options)
+    problem = find_problem(options.problem, options.batch_size)
+    return rule, find_regime(options, rule), problem, problem.initial(0)
+
+
+def find_problem(name: str, batch_size: int) -> Any:
+    """A problem by name."""
     from sde_momentum import problems
 
     makers = {
@@ -23,8 +30,7 @@ def find_problem(name: str, batch_size: int) -> tuple[Any, Any]:
     }
     if name not in makers:
         raise nearest("problem", name, makers)
-    problem = makers[name]()
-    return problem, problem.initial(0)
+    return makers[name]()
 
 
 def run_simulation(options: Any) -> None:
@@ -35,9 +41,7 @@ def run_simulation(options: Any) -> None:
 
     tune_processor()
     first = join_machines(options.machines)
-    rule = find_rule(options.name)
-    regime = find_regime(rule, options.regime, options.momentum_index)
-    problem, x0 = find_problem(options.problem, options.batch_size)
+    rule, regime, problem, x0 = find_setting(options)
     numbers = {"learning_rate": options.learning_rate, **options.numbers.given()}
     check_output(options.output if first else None)
     if options.limit_order:
@@ -94,12 +98,10 @@ def run_comparison(options: Any) -> None:
     from sde_momentum.compare import weak_error
     from sde_momentum.symbolic import modified_equation
 
-    rule = find_rule(options.name)
-    regime = find_regime(rule, options.regime, options.momentum_index)
+    rule, regime, problem, x0 = find_setting(options)
     limit = modified_equation(rule, regime, order=options.order)
     if not limit.exists:
         raise ValueError(f"there is nothing to compare with: {limit}")
-    problem, x0 = find_problem(options.problem, options.batch_size)
     check_output(options.output)
     study = weak_error(
         rule,

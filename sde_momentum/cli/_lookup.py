@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 import sympy as sp
 
@@ -18,31 +19,28 @@ def nearest(kind: str, name: str, known: Iterable[str]) -> ValueError:
     return ValueError(f"unknown {kind} `{name}`; {hint}")
 
 
-def find_rule(name: str) -> UpdateRule:
-    """An optimizer of the catalogue."""
-    if name not in CATALOGUE:
-        raise nearest("optimizer", name, CATALOGUE)
-    return CATALOGUE[name]()
+def find_rule(options: Any) -> UpdateRule:
+    """An optimizer of the catalogue, with weight decay and SVAG where asked for."""
+    if options.name not in CATALOGUE:
+        raise nearest("optimizer", options.name, CATALOGUE)
+    rule = CATALOGUE[options.name]()
+    if options.weight_decay != "none":
+        rule = weight_decay(rule, decoupled=options.weight_decay == "decoupled")
+    return rule if options.svag == "none" else svag(rule, adaptive=options.svag == "adaptive")
 
 
-def wrapped(rule: UpdateRule, decay: str, amplification: str) -> UpdateRule:
-    """The rule with weight decay and SVAG as asked for."""
-    rule = rule if decay == "none" else weight_decay(rule, decoupled=decay == "decoupled")
-    return rule if amplification == "none" else svag(rule, adaptive=amplification == "adaptive")
-
-
-def find_regime(rule: UpdateRule, name: str, momentum_index: str) -> Regime:
+def find_regime(options: Any, rule: UpdateRule) -> Regime:
     """One of the rule's regimes by name, or the one found at a momentum index."""
-    if momentum_index:
+    name = options.regime
+    if options.momentum_index:
         if name not in ("", "noise-dominated", "small-noise"):
             raise ValueError(
                 "with `--momentum-index` the clock is found; `--regime` may then be noise-dominated or small-noise."
             )
-        return momentum_regime(rule, momentum_index, sp.S.One if name == "small-noise" else None)
+        return momentum_regime(rule, options.momentum_index, sp.S.One if name == "small-noise" else None)
     if not name:
         return rule.default_regime()
-    known = {regime.name: regime for regime in rule.regimes()} if rule.regimes else {}
-    known = known or {regime.name: regime for regime in (Regime.small_noise(), Regime.noise_dominated())}
+    known = {regime.name: regime for regime in rule.regimes()}
     if name not in known:
         raise nearest("regime", name, known)
     return known[name]

@@ -14,7 +14,7 @@ def run_validation(options: Any) -> None:
     jax.config.update("jax_enable_x64", True)
     if not (math.isfinite(options.effort) and options.effort > 0):
         raise ValueError(f"`--effort` must be a positive number, got {options.effort}.")
-    settings = Settings(seed=options.seed, effort=options.effort, progress=options.progress)
+    settings = Settings(seed=options.seed, effort=options.effort, progress=not options.quiet)
     finished = validate(
         options.claims,
         output=options.output,

@@ -1,5 +1,6 @@
 """The command line answers wrong requests in one line with status 2, keeps what is finished, and starts quickly."""
 
+import re
 import subprocess
 import sys
 import time
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from sde_momentum.cli import main
+from sde_momentum.cli._commands import OPTIMIZERS
+from sde_momentum.optimizers import CATALOGUE
 
 PROGRAM = [sys.executable, "-m", "sde_momentum"]
 
@@ -59,6 +62,18 @@ def test_derive_with_options(capsys, words, mark):
     assert mark in capsys.readouterr().out
 
 
+def test_help_names_the_catalogue():
+    """The help writes the optimizers out, because it must not load them; none is missing."""
+    assert re.findall(r"\w+", OPTIMIZERS.replace(" or ", " ")) == list(CATALOGUE)
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE))
+def test_every_optimizer_lists_its_regimes(capsys, name):
+    """Every optimizer answers, and starts with its default."""
+    assert main(["derive", name, "--regimes"]) == 0
+    assert capsys.readouterr().out.startswith(CATALOGUE[name]().default_regime().name)
+
+
 def test_derive_shows_the_obstruction(capsys):
     """That no diffusion exists is an answer, with status 0."""
     assert main(["derive", "sgd", "--order", "2", "--regime", "noise-dominated"]) == 0
@@ -81,6 +96,10 @@ def test_derive_shows_the_obstruction(capsys):
         (["simulate", "sgdm", "--momentum", "1.0"], "`momentum` must lie in [0, 1)"),
         (["simulate", "sgdm"], "needs a number for `momentum`"),
         (["simulate", "sgd", "--problem", "digit"], "did you mean `digits`"),
+        (["simulate", "sgd", "--weight-decay", "coupled"], "needs a number for `weight_decay`"),
+        (["simulate", "sgd", "--svag", "plain", "--set", "amplification=0.5"], "`amplification` must be at least 1"),
+        (["simulate", "sgd", "--set", "momentum"], "--set takes name=value"),
+        (["derive", "sgd", "--schedule", "momentum"], "none of the numbers learning_rate"),
         (["simulate", "sgd", "--learning-rate", "0.3"], "t1"),
         (["simulate", "sgd", "--num-paths", "0"], "num_paths"),
         (["simulate", "sgd", "--output", "/nowhere/at/all.nc"], "no such folder"),
