@@ -19,6 +19,34 @@ def has_jumps(function: sp.Expr) -> bool:
     return function.has(*_JUMPS)
 
 
+def places(function: sp.Expr) -> list[sp.Expr]:
+    """The u at whose zero a function jumps or has a kink: of sign(u), |u| and step functions, of max(a, b) u = a − b."""
+    found: list[sp.Expr] = []
+    for part in sorted(function.atoms(*_JUMPS), key=sp.default_sort_key):
+        if isinstance(part, sp.Max | sp.Min):
+            branches = [_branches(argument) for argument in part.args]
+            for place, left in enumerate(branches):
+                found += [a - b for right in branches[place + 1 :] for a in left for b in right]
+        else:
+            found += _branches(part.args[0])
+    return [place for place in dict.fromkeys(map(_primitive, found)) if not place.is_nonzero and place != 0]
+
+
+def _branches(argument: sp.Expr) -> list[sp.Expr]:
+    """What an argument can be, with one side taken of every maximum and minimum in it."""
+    extremes = sorted(argument.atoms(sp.Max, sp.Min), key=sp.default_sort_key)
+    if not extremes:
+        return [argument]
+    first = extremes[0]
+    return [b for side in first.args for b in _branches(argument.xreplace({first: side}))]
+
+
+def _primitive(place: sp.Expr) -> sp.Expr:
+    """Up to a constant factor, by which no zero changes."""
+    rest = sp.expand(sp.factor_terms(sp.expand(place)).as_coeff_Mul()[1])
+    return -rest if rest.could_extract_minus_sign() else rest
+
+
 def held(expression: sp.Expr) -> dict[sp.Expr, sp.Symbol]:
     """A symbol for each function with jumps: rules for powers that assume positive symbols must not see inside."""
     functions = expression.atoms(*_JUMPS)

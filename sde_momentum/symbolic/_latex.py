@@ -7,7 +7,7 @@ from ._latex_style import LATEX, LATEX_PROCESS
 from ._limit import ORDER_CONVENTION, Limit, NoDiffusion
 from ._obstruction_statement import obstruction_terms, refusal, remedy
 from ._phrases import tensor
-from ._statement import assumptions, equations, meaning, quiet_start, reading, start
+from ._statement import assumptions, equations, exceptions, meaning, quiet_start, reading, start
 from ._tensor_expression import TensorExpression
 
 
@@ -80,7 +80,9 @@ def _limit_rows(limit: Limit) -> list[str]:
     if not limit.covariance:
         dynamics[-1] += rf" \qquad {LATEX.prose('(no noise)')}"
     described = rf"& {LATEX.prose(limit.calculus)}; \; " + r"; \; ".join(reading(LATEX, limit))
-    return [_header(limit), described, *dynamics, *starts, *_notes(" ".join([*dynamics, *starts]))]
+    away = exceptions(LATEX, limit)
+    rows = [_header(limit), described, *dynamics, *starts, *([f"& {away}"] if away else [])]
+    return [*rows, *_notes(" ".join([*dynamics, *starts]))]
 
 
 def _no_diffusion_rows(verdict: NoDiffusion) -> list[str]:

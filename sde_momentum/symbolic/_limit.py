@@ -6,7 +6,9 @@ from types import MappingProxyType
 
 import sympy as sp
 
+from ._field_functions import SQUARED_GRADIENT, function_expression, scalar_expression
 from ._fields import elementwise_expression
+from ._jumps import places
 from ._regime import Regime
 from ._rule import Source, UpdateRule
 from ._tensor_expression import TensorExpression
@@ -64,6 +66,23 @@ class Limit:
     def variables(self) -> tuple[str, ...]:
         """State variables of the equation, the parameters first."""
         return tuple(v for v in self.rule.state if v not in self.eliminated)
+
+    @property
+    def exceptions(self) -> tuple[sp.Expr, ...]:
+        """Where the limit does not hold: expressions at whose zero a coefficient jumps, has a kink or is singular.
+
+        Functions such as sign and |·| are expanded away from their jumps, so that the order is that of paths which do
+        not sit on them. `LOSS_SLOPE` stands for a component of ∇L, `SQUARED_GRADIENT` for |∇L|². Empty where the
+        coefficients are smooth, as averages over Gaussian noise are.
+        """
+        expressions = [*self.drift.values(), *self.covariance.values(), *self.initial_shift.values()]
+        nodes = {node for expression in expressions for graph, _ in expression for node in graph}
+        functions = sorted((f for f in map(function_expression, nodes) if f is not None), key=sp.default_sort_key)
+        found = dict.fromkeys(place for function in functions for place in places(function))
+        scalars = (f for f in map(scalar_expression, nodes) if f is not None)
+        if any(not f.is_polynomial(SQUARED_GRADIENT) and not self.covariance for f in scalars):
+            found[SQUARED_GRADIENT] = None
+        return tuple(found)
 
     @property
     def lift_normalization(self) -> str:

@@ -6,6 +6,8 @@ import sympy as sp
 
 from ._coefficient_form import coefficient, expression, signed_sum
 from ._factor import SQUARES_FACTOR
+from ._field_functions import SQUARED_GRADIENT
+from ._function_form import GRADIENT_NORM
 from ._limit import Limit
 from ._noise_law import INDEPENDENT, ISOTROPIC
 from ._phrases import as_factor, pieces_of
@@ -87,6 +89,16 @@ def equations(style: Style, limit: Limit) -> list[Line]:
         sign, body = as_factor(style, pieces_of(style, block), style.scaled)
         lines.append((rf"{style.differential('', f'[{pair}]')}", signed_sum([(sign, style.differential(body, "t"))])))
     return lines
+
+
+def exceptions(style: Style, limit: Limit) -> str:
+    """As long as no component of ∇L is 0: where the coefficients jump or have kinks; empty if nowhere."""
+    norm = {SQUARED_GRADIENT: GRADIENT_NORM}
+    found = [expression(style, place.xreplace(norm)) for place in limit.exceptions]
+    if not found:
+        return ""
+    last = style.prose(" or ").join([", ".join(found[:-1])] * (len(found) > 1) + found[-1:])
+    return style.prose("as long as no component of ") + last + style.prose(" is 0, where coefficients are not smooth")
 
 
 def start(style: Style, limit: Limit) -> list[Line]:

@@ -7,7 +7,7 @@ from ._limit import ORDER_CONVENTION, Limit, NoDiffusion
 from ._obstruction_statement import obstruction_terms, refusal, remedy
 from ._phrases import tensor
 from ._regime import Regime
-from ._statement import assumptions, equations, meaning, quiet_start, reading, start
+from ._statement import assumptions, equations, exceptions, meaning, quiet_start, reading, start
 from ._tensor_expression import TensorExpression
 from ._text_style import TEXT, TEXT_PROCESS
 
@@ -34,7 +34,9 @@ def limit_text(limit: Limit) -> str:
     starts = [f"{left} = {right}      ({quiet_start(TEXT, limit)})" for left, right in start(TEXT_PROCESS, limit)]
     if not limit.covariance:
         dynamics[-1] += "      (no noise)"
+    away = exceptions(TEXT, limit)
     lines = [f"{header}  [{limit.calculus}; {'; '.join(reading(TEXT, limit))}]", *dynamics, *starts]
+    lines += [away] if away else []
     return "\n  ".join([*lines, *_notes("\n".join([*dynamics, *starts]))])
 
 
