@@ -22,14 +22,14 @@ def check_parameters(x: PyTree[ArrayLike]) -> PyTree[Array]:
     return jax.tree.map(jnp.asarray, x)
 
 
-def check_shape(x: Array, shape: tuple[int, ...]) -> Array:
+def check_shape(x: Array, shape: tuple[int, ...], name: str = "x") -> Array:
     """Return `x` when it is a single array of this shape."""
     if not isinstance(x, jax.Array | np.ndarray | float | np.floating) or jnp.shape(x) != shape:
         if not hasattr(x, "shape"):
             kind = type(x).__name__
-            raise ValueError(f"x must be one array of shape {shape}, but is a {kind}: convert it with jnp.asarray.")
+            raise ValueError(f"{name} must be one array of shape {shape}, but is a {kind}: convert it by jnp.asarray.")
         raise ValueError(
-            f"x must be one array of shape {shape}, the shape of this problem, but is an array of shape "
+            f"{name} must be one array of shape {shape}, the shape of this problem, but is an array of shape "
             f"{jnp.shape(x)}: pass one replica and batch with jax.vmap(..., in_axes=-1, out_axes=-1)."
         )
     return check_parameters(x)

@@ -72,6 +72,10 @@ class AbstractCombinedDraws(AbstractWrapped):
 
     weights: eqx.AbstractVar[tuple[ArrayLike, ArrayLike]]
 
+    def __check_init__(self):
+        # Refuse draws of which there cannot be two when the problem is made, not when it first runs.
+        _ = self.draw
+
     @property
     def draw(self) -> PairDraw:
         """Two independent draws of the inner problem."""

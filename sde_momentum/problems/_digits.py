@@ -115,7 +115,7 @@ def digits_mlp(
 
     dtype = jnp.result_type(float) if dtype is None else dtype
     check_positive(l2, "l2", allow_zero=True)
-    layers = tuple(hidden) if isinstance(hidden, Sequence) else (hidden,)
+    layers = (hidden,) if np.ndim(hidden) == 0 else tuple(hidden)
     widths = (64, *(check_count(width, "hidden") for width in layers), 10)
     inputs, labels = load_digits(return_X_y=True)
     split = train_test_split(inputs / 16.0, labels, test_size=360, random_state=0, stratify=labels)

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from sde_momentum.problems._check import check_positive, check_shape
+from sde_momentum.problems._check import check_finite, check_positive, check_shape
 from sde_momentum.problems._draw import AbstractStandardDraw
 from sde_momentum.problems._general import General, general
 
@@ -53,6 +53,9 @@ def double_well(
     Returns:
         The problem; x has shape `()`.
 
+    Raises:
+        ValueError: If `noise` is no function, or `tilt` or `start` is not one finite number.
+
     Example:
         >>> problem = double_well()
         >>> float(problem.gradient(2.0)), float(problem.covariance(1.0)[0, 0])
@@ -63,10 +66,10 @@ def double_well(
         level = float(check_positive(noise, "noise", allow_zero=True))
         raise ValueError(f"noise must be a function of x, but is {noise!r}: pass lambda x: {level}.")
     return general(
-        QuarticWell(jnp.asarray(tilt, dtype)),
+        QuarticWell(check_shape(check_finite(jnp.asarray(tilt, dtype), "tilt"), (), "tilt")),
         ScalarFactor(_default_scale if noise is None else noise),
         1,
-        start=jnp.asarray(start, dtype),
+        start=check_shape(jnp.asarray(start, dtype), (), "start"),
         draw=draw,
         dtype=dtype,
     )

@@ -6,6 +6,8 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from sde_momentum.problems._base import AbstractProblem, combine, dense_factor
@@ -84,7 +86,7 @@ def general(
         loss: Function x ↦ L(x), a real scalar; x is a pytree of real arrays.
         noise_factor: Function (x, w) ↦ S(x) w, linear in `w` of shape `(noise_dim,)`, with the structure of x.
         noise_dim: Number of columns of S.
-        start: What `initial` returns.
+        start: What `initial` returns. When given, the noise factor is tried out on it at once.
         draw: Law of z, with mean 0 and unit covariance; default Gaussian.
         dtype: Floating-point type of the default draw.
 
@@ -92,7 +94,8 @@ def general(
         The problem.
 
     Raises:
-        ValueError: If the loss is not a real scalar, or S(x) w is not shaped like x (both when first traced).
+        ValueError: If the loss is not a real scalar, or S(x) w is not shaped like x or not linear in w (the latter at
+            once when `start` is given, the others when first traced).
 
     Example:
         >>> import jax.numpy as jnp
@@ -107,7 +110,26 @@ def general(
     draw = NormalDraw(noise_dim, dtype) if draw is None else draw
     check_standard(draw, noise_dim)
     start = None if start is None else check_parameters(check_finite(start, "start"))
-    return General(loss, noise_factor, start, noise_dim, draw)
+    problem = General(loss, noise_factor, start, noise_dim, draw)
+    if start is not None:
+        _check_linear(problem, start)
+    return problem
+
+
+def _check_linear(problem: General, x: PyTree[Array]) -> None:
+    """Refuse a product S(x) w that is not linear in w: its columns would not be those of a factor of Σ."""
+    one = jnp.linspace(0.5, 1.5, problem.noise_dim)
+    other = one[::-1] ** 2
+    products = [ravel_pytree(problem.noise_product(x, w))[0] for w in (one, other, one - 2 * other)]
+    if any(isinstance(product, jax.core.Tracer) for product in products):
+        return
+    first, second, both = (np.asarray(product, np.float64) for product in products)
+    scale = np.max(np.abs(first) + np.abs(second), initial=0.0)
+    if np.any(np.abs(both - (first - 2 * second)) > 100 * float(jnp.finfo(products[0].dtype).eps) ** 0.5 * scale):
+        raise ValueError(
+            "noise_factor(x, w) is not linear in w at start: it must return the product S(x) w, such as "
+            "`lambda x, w: S(x) @ w`."
+        )
 
 
 def _like(x: Array, product: ArrayLike) -> Array:

@@ -6,7 +6,7 @@ import equinox as eqx
 
 from sde_momentum.problems._base import AbstractProblem
 from sde_momentum.problems._check import check_count
-from sde_momentum.problems._combined_draws import AbstractCombinedDraws, PairDraw
+from sde_momentum.problems._combined_draws import AbstractCombinedDraws
 
 
 class Svag(AbstractCombinedDraws):
@@ -73,5 +73,4 @@ def svag(problem: AbstractProblem, ell: int, adaptive: bool = False) -> Svag:
         S. Malladi, K. Lyu, A. Panigrahi, S. Arora, On the SDEs and scaling rules for adaptive gradient algorithms,
         2022.
     """
-    PairDraw(problem.draw)
     return Svag(problem, check_count(ell, "ell"), bool(adaptive))

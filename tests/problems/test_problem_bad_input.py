@@ -68,6 +68,18 @@ CASES = {
         lambda: problems.general(jnp.sum, lambda x, w: w[0], 2).noise_product(jnp.ones(2), jnp.ones(2)),
         "must be shaped like x",
     ),
+    "product that is not linear": (
+        lambda: problems.general(jnp.sum, lambda x, w: x * w**2, 2, start=jnp.ones(2)),
+        "not linear in w",
+    ),
+    "list for an array": (lambda: problems.quadratic(np.eye(2)).loss([1.0, 1.0]), "but is a list"),
+    "list of numbers as data": (lambda: _fit(data=[[1.0] * 9]), "convert lists of numbers"),
+    "vector start": (lambda: problems.double_well(start=[0.5, 1.0]), "start must be one array of shape"),
+    "tilt that is no number": (lambda: problems.double_well(tilt=np.nan), "tilt holds 1 values"),
+    "rule that draws twice from epochs": (
+        lambda: problems.CombinedDraws(_fit(replacement=False), (0.5, 0.5)),
+        "replacement=True or reshuffle=False",
+    ),
     "constant noise": (lambda: problems.double_well(0.3), "pass lambda x: 0.3"),
     "draw of another size": (lambda: problems.double_well().with_noise(problems.SignDraw(2)), "draw has size 2"),
     "draw that is not standardized": (
