@@ -15,7 +15,7 @@ from sde_momentum.dynamics._hyperparameters import checked, names_in, number, re
 from sde_momentum.dynamics._schedules import Schedule, split_schedules, value_at
 from sde_momentum.dynamics._start import full_start
 from sde_momentum.problems import AbstractProblem, CombinedDraws
-from sde_momentum.symbolic import Regime, UpdateRule, hyperparameter
+from sde_momentum.symbolic import Regime, UpdateRule, hyperparameter, require_rule
 
 State = dict[str, PyTree[Array]]
 
@@ -169,10 +169,7 @@ def chain(
         >>> sorted(process.init(0.5))
         ['m', 'x']
     """
-    if not isinstance(rule, UpdateRule):
-        raise TypeError(
-            f"`rule` must be an UpdateRule, such as sde_momentum.optimizers.sgd(), got {type(rule).__name__}."
-        )
+    require_rule(rule)
     require_problem(problem)
     regime = rule.default_regime() if regime is None else regime
     rule.require_suited(regime)

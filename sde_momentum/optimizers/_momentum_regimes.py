@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import sympy as sp
 
-from sde_momentum.symbolic import LEARNING_RATE, RELAXATION_RATE, Regime, UpdateRule, find_clock
+from sde_momentum.symbolic import LEARNING_RATE, RELAXATION_RATE, Regime, UpdateRule, find_clock, require_rule
 
 _INDICES = (0, Fraction(1, 2), 1, Fraction(3, 2))
 
@@ -30,6 +30,7 @@ def momentum_regime(rule: UpdateRule, index: int | Fraction | str, noise_scale: 
         >>> regime.name, regime.clock
         ('frictionless, momentum index 2', learning_rate**(3/2))
     """
+    require_rule(rule)
     if "momentum" not in rule.hyperparameters:
         raise ValueError(f"`{rule.name}` has no momentum, so a momentum index has no meaning for it.")
     try:

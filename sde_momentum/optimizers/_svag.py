@@ -6,7 +6,7 @@ from itertools import product
 
 import sympy as sp
 
-from sde_momentum.symbolic import LEARNING_RATE, Regime, Source, UpdateRule, hyperparameter, variable
+from sde_momentum.symbolic import LEARNING_RATE, Regime, Source, UpdateRule, hyperparameter, require_rule, variable
 
 NAME = "amplification"
 _SOURCES = {False: Source("li2021validity"), True: Source("malladi2022sdes")}
@@ -41,6 +41,7 @@ def svag(rule: UpdateRule, adaptive: bool = False) -> UpdateRule:
     References:
         Li, Malladi, Arora (2021); for adaptive methods Malladi, Lyu, Panigrahi, Arora (2022).
     """
+    require_rule(rule)
     if NAME in rule.hyperparameters or len(rule.draw_weights) > 1:
         raise ValueError(f"rule `{rule.name}` combines draws already: amplify the original rule by the product.")
     ell = hyperparameter(NAME)
@@ -72,7 +73,7 @@ def _regimes(rule: UpdateRule, clock: sp.Expr, scales: dict[str, sp.Expr]) -> Ca
             small_parameter=regime.small_parameter,
         )
 
-    return lambda: tuple(map(finer, rule.regimes() if rule.regimes else (rule.default_regime(),)))
+    return lambda: tuple(map(finer, rule.regimes()))
 
 
 def _averages(rule: UpdateRule) -> list[str]:

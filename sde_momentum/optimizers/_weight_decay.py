@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from sde_momentum.symbolic import LEARNING_RATE, Regime, UpdateRule, hyperparameter, variable
+from sde_momentum.symbolic import LEARNING_RATE, Regime, UpdateRule, hyperparameter, require_rule, variable
 
 NAME = "weight_decay"
 
@@ -34,6 +34,7 @@ def weight_decay(rule: UpdateRule, decoupled: bool = False) -> UpdateRule:
     References:
         Loshchilov, Hutter (2019), "Decoupled weight decay regularization", algorithms 1 and 2.
     """
+    require_rule(rule)
     if NAME in rule.hyperparameters:
         raise ValueError(f"rule `{rule.name}` has the hyperparameter `{NAME}` already; wrap the rule without it.")
     parameters, rate = rule.state[0], hyperparameter(NAME)
@@ -58,4 +59,4 @@ def _regimes(rule: UpdateRule) -> Callable[[], tuple[Regime, ...]]:
         scaled = hyperparameter(f"{NAME}0") * regime.clock / LEARNING_RATE
         return replace(regime, scalings={**regime.scalings, NAME: scaled})
 
-    return lambda: tuple(map(with_decay, rule.regimes() if rule.regimes else (rule.default_regime(),)))
+    return lambda: tuple(map(with_decay, rule.regimes()))

@@ -65,7 +65,7 @@ def svag(problem: AbstractProblem, ell: int, adaptive: bool = False) -> Svag:
     Example:
         >>> from sde_momentum import problems
         >>> amplified = svag(problems.quadratic(1.0, noise=2.0), ell=4)
-        >>> float(amplified.covariance(0.0)[0, 0]), amplified.learning_rate_scale
+        >>> round(float(amplified.covariance(0.0)[0, 0]), 4), amplified.learning_rate_scale
         (16.0, 0.25)
 
     References:

@@ -32,6 +32,7 @@ from ._potential import split_gradient as split_gradient
 from ._regime import Regime as Regime
 from ._rule import Source as Source
 from ._rule import UpdateRule as UpdateRule
+from ._rule import require_rule as require_rule
 from ._rule import update_rule as update_rule
 from ._slow_equation import SlowEquation as SlowEquation
 from ._slow_equation import slow_equation as slow_equation
@@ -63,6 +64,7 @@ __all__ = [
     "Source",
     "TensorExpression",
     "UpdateRule",
+    "require_rule",
     "LimitMapDerivatives",
     "LinearRule",
     "SlowEquation",

@@ -19,7 +19,7 @@ from ._operator import Operator
 from ._positivity import indefinite_block
 from ._reduction import Reduced, in_rule_variables, reduce_rule
 from ._regime import Regime, power_of_learning_rate
-from ._rule import UpdateRule
+from ._rule import UpdateRule, require_rule
 from ._schedules import TIME, at_frozen_time, chains, mark_time
 from ._symbols import GRADIENT, LEARNING_RATE, variable
 from ._transcendental import GENERATORS
@@ -57,10 +57,7 @@ def modified_equation(
     References:
         Li, Tai, E (2019), theorem 9 and corollary 10, for plain gradient descent.
     """
-    if not isinstance(rule, UpdateRule):
-        raise TypeError(
-            f"`rule` must be an UpdateRule, such as sde_momentum.optimizers.sgd(), got {type(rule).__name__}."
-        )
+    require_rule(rule)
     regime = rule.default_regime() if regime is None else regime
     rule.require_suited(regime)
     if not isinstance(order, int) or order < 1:

@@ -66,7 +66,8 @@ class UpdateRule:
     gradient_at: sp.Expr | None = None
     fast: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
-    regimes: Callable[[], tuple[Regime, ...]] | None = field(default=None, compare=False)
+    # None stands for the usual regimes, which need the rule itself: they are put in after the other fields.
+    regimes: Callable[[], tuple[Regime, ...]] = field(default=None, compare=False)  # pyright: ignore[reportAssignmentType]
     draw_weights: tuple[sp.Expr, ...] = (sp.S.One,)
     start: Mapping[str, str] = field(default_factory=dict)
 
@@ -117,7 +118,7 @@ class UpdateRule:
 
     def default_regime(self) -> Regime:
         """The regime used when none is given: the first of its own, or unit noise scale at fixed hyperparameters."""
-        if self.regimes is None or isinstance(self.regimes, _UsualRegimes):
+        if isinstance(self.regimes, _UsualRegimes):
             return Regime.small_noise()
         return self.regimes()[0]
 
@@ -188,6 +189,29 @@ def _checked_start(rule: UpdateRule) -> dict[str, str]:
                 f'`start={{"{name}": "{first}"}}`.'
             )
     return dict.fromkeys((name for name in others if name in rule.start), first)
+
+
+def require_rule(rule: object) -> UpdateRule:
+    """Return what is an update rule; refuse its name, its maker or anything else.
+
+    Args:
+        rule: what was given as a rule.
+
+    Raises:
+        TypeError: it is none.
+
+    Example:
+        >>> from sde_momentum.optimizers import sgd
+        >>> require_rule(sgd)
+        Traceback (most recent call last):
+            ...
+        TypeError: `rule` must be an UpdateRule, such as sde_momentum.optimizers.sgd(), got function.
+    """
+    if not isinstance(rule, UpdateRule):
+        raise TypeError(
+            f"`rule` must be an UpdateRule, such as sde_momentum.optimizers.sgd(), got {type(rule).__name__}."
+        )
+    return rule
 
 
 class _UsualRegimes:

@@ -6,7 +6,7 @@ import pytest
 import sympy as sp
 
 import sde_momentum as sm
-from sde_momentum.optimizers import adam, gd, nesterov, rmsprop, sgd, sgdm, svag, weight_decay
+from sde_momentum.optimizers import adam, gd, momentum_regime, nesterov, rmsprop, sgd, sgdm, svag, weight_decay
 from sde_momentum.symbolic import (
     LEARNING_RATE,
     Node,
@@ -133,6 +133,14 @@ def test_plain_svag_of_an_adaptive_rule_has_another_limit():
     finer = svag(rmsprop())
     limit, plain = modified_equation(finer), modified_equation(rmsprop())
     assert not same(limit.drift["G"], plain.drift["G"])
+
+
+@pytest.mark.parametrize("wrapper", [svag, weight_decay, lambda rule: momentum_regime(rule, 1)])
+def test_wrappers_take_rules(wrapper):
+    """The name of a rule, or the function that makes it, is no rule."""
+    for other in ("sgdm", sgdm):
+        with pytest.raises(TypeError, match="must be an UpdateRule"):
+            wrapper(other)
 
 
 def test_what_wrappers_refuse():
