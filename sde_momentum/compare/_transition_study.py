@@ -114,7 +114,7 @@ def transition_weak_error(
         limit_observables: `limit_observables(learning_rate)`, mapping with the same names, where it lifts them.
         domain: box of the chain's grid; found by default.
         limit_domain: box of the limit's grid; found by default.
-        tolerance: of each side's residual; 1e-10 in one dimension, 1e-8 in two.
+        tolerance: of each side's residual; by default half of 1e-10 in one dimension, and half of 1e-8 in more.
 
     Returns:
         A `TransitionStudy`.
