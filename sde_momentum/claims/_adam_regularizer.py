@@ -11,12 +11,13 @@ from jaxtyping import Array, Float, PyTree
 from sde_momentum.claims._claim import Claim, Evidence, Measurement, Settings, expected_to_fail
 from sde_momentum.claims._nearness import at_zero, near
 from sde_momentum.claims._slow_flow import follow
-from sde_momentum.claims._slow_study import LONG_HORIZON, SlowStudy, limit_of, names_of, sample_chains
+from sde_momentum.claims._slow_study import SlowStudy, limit_of, names_of, sample_chains
 from sde_momentum.claims._themes import SLOW
 from sde_momentum.dynamics import Chain, chain
 from sde_momentum.manifold import adam_slow_sde, slow_sde
 from sde_momentum.optimizers import adam, sgd, sgdm
 from sde_momentum.problems import label_noise_parabola
+from sde_momentum.symbolic import Regime
 
 _DELTA, _ANGLE = 0.5, 0.6
 _END, _SAVES = 0.64, 8
@@ -97,7 +98,9 @@ _ADAM = ("Adam, β₁ = 0", "Adam, β₁ = 0.9")
 
 
 def _chains(problem: Any) -> dict[str, list[Any]]:
-    on_clock = lambda rule, eta, **numbers: chain(rule, problem, regime=LONG_HORIZON, learning_rate=eta, **numbers)
+    on_clock = lambda rule, eta, **numbers: chain(
+        rule, problem, regime=Regime.long_horizon(), learning_rate=eta, **numbers
+    )
     adaptive = lambda eta, beta1: Equilibrated(
         on_clock(adam(bias_correction=False), eta, beta1=beta1, beta2=1 - _DECAY * eta**2, eps=_EPSILON)
     )

@@ -21,7 +21,7 @@ _DELTA = 4.0  # full batch of 16 entries: Σ = cH with c = δ²/16 = 1
 _END, _SAVES = 4.0, 8
 _RATES = (0.1, 0.05, 0.025)
 _MOMENTUM = 0.8
-_REPLICAS = 256
+_REPLICAS = 1_024
 _MARGIN = 0.02
 _SCALE = 1.5  # how unbalanced the start is: U₀ = sU, V₀ = V/s
 _FLOW_END = 24.0

@@ -13,12 +13,12 @@ from sde_momentum.claims._claim import Claim, Evidence, Measurement, Settings, e
 from sde_momentum.claims._many_runs import trajectories
 from sde_momentum.claims._nearness import Estimate, bounded, mean_of, near
 from sde_momentum.claims._slow_flow import follow
-from sde_momentum.claims._slow_study import LONG_HORIZON
 from sde_momentum.claims._themes import SLOW
 from sde_momentum.dynamics import chain
 from sde_momentum.manifold import KernelSlowSDE, kernel_retract
 from sde_momentum.optimizers import sgd, sgdm
 from sde_momentum.problems import AbstractLabelNoise, label_noise
+from sde_momentum.symbolic import Regime
 
 _ROWS, _FEATURES, _HIDDEN = 32, 30, 16
 _SCALE = 1.5  # of the weights at the start, so that tr H has far to fall
@@ -94,7 +94,7 @@ def experiment(settings: Settings) -> Evidence:
 
 def _run(problem: Any, rule: Any, numbers: dict[str, float], noise: float, replicas: int, seed: int) -> np.ndarray:
     quiet = eqx.tree_at(lambda p: p.delta, problem, noise * problem.delta)
-    process = chain(rule, quiet, regime=LONG_HORIZON, learning_rate=_RATE, **numbers)
+    process = chain(rule, quiet, regime=Regime.long_horizon(), learning_rate=_RATE, **numbers)
     return trajectories([process], [problem.initial()], _watch, steps=_STEPS, saves=_SAVES, paths=replicas, seed=seed)[
         0
     ]

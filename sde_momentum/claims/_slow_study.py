@@ -14,10 +14,7 @@ from sde_momentum.claims._nearness import at_zero, near
 from sde_momentum.dynamics import chain
 from sde_momentum.optimizers import sgd, sgdm
 from sde_momentum.problems import AbstractProblem
-from sde_momentum.symbolic import LEARNING_RATE, Regime
-
-LONG_HORIZON = Regime("long-horizon", clock=LEARNING_RATE**2)
-"""Noise of unit size on the clock τ = kη²."""
+from sde_momentum.symbolic import Regime
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,10 @@ class SlowStudy:
         """Means and standard errors of the observable for SGD and SGDM; every ensemble has a seed of its own."""
         makers = {"SGD": (sgd(), {}), f"SGDM, β = {self.momentum:g}": (sgdm(), {"momentum": self.momentum})}
         chains = {
-            name: [chain(rule, self.problem, regime=LONG_HORIZON, learning_rate=eta, **others) for eta in self.rates]
+            name: [
+                chain(rule, self.problem, regime=Regime.long_horizon(), learning_rate=eta, **others)
+                for eta in self.rates
+            ]
             for name, (rule, others) in makers.items()
         }
         return sample_chains(chains, self, settings)

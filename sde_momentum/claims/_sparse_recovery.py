@@ -13,11 +13,11 @@ from scipy.optimize import linprog
 from sde_momentum.claims._claim import Claim, Evidence, Measurement, Settings, expected_to_fail
 from sde_momentum.claims._many_runs import trajectories
 from sde_momentum.claims._nearness import bounded, mean_of
-from sde_momentum.claims._slow_study import LONG_HORIZON
 from sde_momentum.claims._themes import SLOW
 from sde_momentum.dynamics import chain
 from sde_momentum.optimizers import sgd, sgdm
 from sde_momentum.problems import AbstractLabelNoise, label_noise
+from sde_momentum.symbolic import Regime
 
 _DIMENSION, _ROWS, _NONZERO = 40, 24, 3
 _RATE, _STEPS, _SAVES = 0.02, 75_000, 15
@@ -91,7 +91,7 @@ def experiment(settings: Settings) -> Evidence:
 def _run(problems: Any, rule: Any, numbers: dict[str, float], noise: float, seed: int) -> np.ndarray:
     """W after settling, shape `(designs, saves, d)`; without noise the labels are clean."""
     quiet = [eqx.tree_at(lambda p: p.delta, problem, jnp.asarray(noise * _DELTA, jnp.float32)) for problem in problems]
-    chains = [chain(rule, p, regime=LONG_HORIZON, learning_rate=np.float32(_RATE), **numbers) for p in quiet]
+    chains = [chain(rule, p, regime=Regime.long_horizon(), learning_rate=np.float32(_RATE), **numbers) for p in quiet]
     starts = [problem.initial() for problem in problems]
     return trajectories(chains, starts, settle, steps=_STEPS, saves=_SAVES, paths=1, seed=seed)[:, 0]
 

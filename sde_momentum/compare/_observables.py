@@ -56,12 +56,13 @@ def trace_of_hessian(problem: AbstractProblem) -> Observable:
         >>> float(trace_of_hessian(quadratic(np.diag([1.0, 2.0]), noise=np.eye(2)))(jnp.ones(2)))
         3.0
     """
+    # A pytree of the problem, so that programs that contain it are found again.
+    return jax.tree_util.Partial(_trace_of_hessian, problem)
 
-    def observable(x: PyTree[Any]) -> Array:
-        flat, unravel = ravel_pytree(x)
-        return trace_hessian(lambda z: problem.loss(unravel(z)), flat)
 
-    return observable
+def _trace_of_hessian(problem: AbstractProblem, x: PyTree[Any]) -> Array:
+    flat, unravel = ravel_pytree(x)
+    return trace_hessian(lambda z: problem.loss(unravel(z)), flat)
 
 
 def check_observables(observables: dict[str, Observable], x0: PyTree[Any]) -> dict[str, Observable]:

@@ -1,22 +1,19 @@
 """The discrete and the continuous side of one question on the slow clock."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import sympy as sp
-from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, PyTree
+from jaxtyping import Array
 
-from sde_momentum.compare._slow_process import SlowVariable
+from sde_momentum.compare._slow_process import AdaptiveFoot, AdaptiveIterates, LinearFoot, LinearIterates
 from sde_momentum.dynamics import Chain, chain
-from sde_momentum.manifold import ManifoldPoint, Outcome, SlowSDE, flow_projection, inspect_point, limit_map, slow_sde
+from sde_momentum.manifold import AdamSlowSDE, SlowSDE, adam_slow_sde, slow_sde
+from sde_momentum.optimizers import adam, rmsprop
 from sde_momentum.symbolic import (
     LEARNING_RATE,
     RELAXATION_RATE,
@@ -27,12 +24,10 @@ from sde_momentum.symbolic import (
     linear_rule,
 )
 
-Observable = Callable[[PyTree[Array]], Array]
-
 
 @dataclass(frozen=True)
-class SlowSetting:
-    """One rule on one problem near its minimizers.
+class LinearSetting:
+    """One linear rule on one problem near its minimizers.
 
     Attributes:
         rule: the optimizer.
@@ -49,18 +44,27 @@ class SlowSetting:
     codimension: int | None
 
     @property
+    def regime(self) -> Regime:
+        """The slow clock and 1 − β = λη^α, in the rule's own learning rate."""
+        return Regime.long_horizon(str(self.momentum_index))
+
+    @property
+    def buffered(self) -> bool:
+        """Whether the momentum index concerns this rule."""
+        return bool(set(self.regime.scalings) & set(self.rule.hyperparameters))
+
+    @property
     def own_numbers(self) -> dict[str, float]:
         """Those that this rule takes, so that one set of numbers serves several rules."""
-        scaled = Regime.long_horizon(str(self.momentum_index)).scalings
-        wanted = {name for name in self.rule.hyperparameters if name not in scaled}
-        if set(scaled) & set(self.rule.hyperparameters):
+        wanted = {name for name in self.rule.hyperparameters if name not in self.regime.scalings}
+        if self.buffered:
             wanted.add(str(RELAXATION_RATE))
         return {name: value for name, value in self.numbers.items() if name in wanted}
 
     @cached_property
     def effective_rate(self) -> sp.Expr:
         """η_e as a multiple of the rule's own learning rate, in numbers."""
-        scalings = {hyperparameter(k): v for k, v in Regime.long_horizon(str(self.momentum_index)).scalings.items()}
+        scalings = {hyperparameter(k): v for k, v in self.regime.scalings.items()}
         numbers = {hyperparameter(name): sp.Float(value) for name, value in self.own_numbers.items()}
         ratio = sp.simplify(effective_learning_rate(self.rule).subs(scalings) / LEARNING_RATE).subs(numbers)
         if ratio.free_symbols:
@@ -70,151 +74,137 @@ class SlowSetting:
             )
         return ratio
 
+    def check(self) -> None:
+        """Refuse what has no slow equation, before anything costs time."""
+        _ = self.slow(), self.effective_rate
+
     def chain(self, learning_rate: float) -> Chain:
         """The optimizer at an effective learning rate, on the clock τ = kη_e²."""
         ratio = self.effective_rate
-        regime = Regime.long_horizon(str(self.momentum_index))
-        regime = Regime(regime.name, clock=(ratio * LEARNING_RATE) ** 2, scalings=regime.scalings)
+        regime = Regime(self.regime.name, clock=(ratio * LEARNING_RATE) ** 2, scalings=self.regime.scalings)
         own = learning_rate / float(ratio)
         return chain(self.rule, self.problem, regime=regime, learning_rate=own, **self.own_numbers)
 
     def slow(self) -> SlowSDE:
         """Its slow equation."""
-        index = float(self.momentum_index)
-        buffered = len(self.rule.state) > 1
+        index = float(self.momentum_index) if self.buffered else 0
+        rate = self.numbers.get(str(RELAXATION_RATE)) if index == 1 else None
         return slow_sde(
+            self.problem, self.rule, momentum_index=index, relaxation_rate=rate, codimension=self.codimension
+        )
+
+    def process(self, learning_rate: float, variables: int = 1) -> LinearIterates:
+        """The rule as matrices with at least so many variables."""
+        one = self.chain(learning_rate)
+        numbers = {hyperparameter(n): sp.Float(float(v)) for n, v in one.hyperparameters.items()}
+        rule = linear_rule(self.rule)
+        size = len(self.rule.state)
+        missing = max(variables - size, 0)
+
+        def padded(matrix: Any, *axes: int) -> Array:
+            values = np.array(sp.Matrix(matrix).subs(numbers).tolist(), float)
+            return jnp.asarray(np.pad(values, [(0, missing if axis in axes else 0) for axis in range(2)]))
+
+        begin = [1.0, *(float(name in self.rule.start) for name in self.rule.state[1:]), *[0.0] * missing]
+        return LinearIterates(
             self.problem,
-            self.rule,
-            momentum_index=index if buffered else 0,
-            relaxation_rate=self.numbers.get(str(RELAXATION_RATE)) if index == 1 and buffered else None,
+            padded(rule.transition, 0, 1),
+            padded(rule.response, 0)[:, 0],
+            padded(rule.look, 0)[:, 0],
+            padded(rule.conserved, 1)[0],
+            jnp.asarray(begin),
+            jnp.asarray(one.step_time, float),
+        )
+
+    def foot(self, process: LinearIterates) -> LinearFoot:
+        """Where its iterates stand on Γ."""
+        del process
+        return LinearFoot(self.problem, self.codimension)
+
+    @property
+    def exponents(self) -> tuple[float, float]:
+        """The powers of η in the weak error, as far as only α is known: the lowest, and how far away the next one is.
+
+        η from the discrete steps; η^{|1−α|} and its square from the fluctuations at the rate at hand, which are those
+        of the limit at α = 1; above it η^{2−α} from the momentum that is left in the iterates.
+        """
+        index = float(self.momentum_index) if self.buffered else 0.0
+        if index in (0.0, 1.0):
+            return 1.0, 1.0
+        powers = {1.0, abs(1 - index), 2 * abs(1 - index)} | ({2 - index} if index > 1 else set())
+        first, second = sorted(powers)[:2]
+        return first, second - first
+
+
+@dataclass(frozen=True)
+class AdaptiveSetting:
+    """Adam or RMSProp on one problem near its minimizers, with 1 − β₂ = cη².
+
+    Attributes:
+        rule: the optimizer.
+        problem: loss and noise.
+        numbers: `decay_rate` c, `eps` and `beta1` where the rule has them.
+        codimension: number of normal directions, when known.
+        exponents: powers of η in the weak error: the lowest, and how far away the next one is.
+    """
+
+    rule: UpdateRule
+    problem: Any
+    numbers: Mapping[str, float]
+    codimension: int | None
+    exponents: tuple[float, float] = (1.0, 1.0)
+
+    @property
+    def decay(self) -> str:
+        """The hyperparameter that forgets squares."""
+        return "beta2" if "beta2" in self.rule.hyperparameters else "decay"
+
+    @property
+    def regime(self) -> Regime:
+        """The slow clock, with second moments that move on it."""
+        decay = 1 - hyperparameter("decay_rate") * LEARNING_RATE**2
+        return Regime("long-horizon, adaptive", clock=LEARNING_RATE**2, scalings={self.decay: decay})
+
+    def check(self) -> None:
+        """Refuse what has no slow equation, before anything costs time.
+
+        Raises:
+            ValueError: c is missing.
+        """
+        if "decay_rate" not in self.numbers:
+            raise ValueError(f"rule `{self.rule.name}` needs `decay_rate`, the number c in 1 − {self.decay} = cη².")
+        _ = self.slow()
+
+    def chain(self, learning_rate: float) -> Chain:
+        """The optimizer at a learning rate, on the clock τ = kη²."""
+        wanted = ({*self.rule.hyperparameters, "decay_rate"} - {self.decay}) & set(self.numbers)
+        own = {"eps": 0.0} | {name: self.numbers[name] for name in wanted}
+        return chain(self.rule, self.problem, regime=self.regime, learning_rate=learning_rate, **own)
+
+    def slow(self) -> AdamSlowSDE:
+        """Its slow equation."""
+        return adam_slow_sde(
+            self.problem,
+            self.numbers["decay_rate"],
+            epsilon=self.numbers.get("eps", 0.0),
+            bias_correction="k" in self.rule.state,
             codimension=self.codimension,
         )
 
-    @cached_property
-    def projection(self) -> Callable[[PyTree[Array]], PyTree[Array]]:
-        """Φ, the problem's own where it has one."""
-        own = getattr(self.problem, "limit_map", None)
+    def process(self, learning_rate: float, variables: int = 1) -> AdaptiveIterates:
+        """The optimizer with the start of its second moments."""
+        del variables
+        return AdaptiveIterates(self.chain(learning_rate), "G", "k" if "k" in self.rule.state else None)
 
-        def project(x: PyTree[Array]) -> PyTree[Array]:
-            if own is not None:
-                return own(x)
-            flat, unravel = ravel_pytree(x)
-            loss = lambda z: self.problem.loss(unravel(z))
-            return unravel(flow_projection(loss, flat, codimension=self.codimension))
-
-        return project
-
-    def process(self, learning_rate: float) -> SlowVariable:
-        """The chain with the combination of its state that moves slowly."""
-        chain = self.chain(learning_rate)
-        numbers = {hyperparameter(n): sp.Float(float(v)) for n, v in chain.hyperparameters.items()}
-        weights = [float(w.subs(numbers)) for w in linear_rule(self.rule).conserved]
-        return SlowVariable(chain, jnp.asarray(weights))
-
-    def start(self, x0: PyTree[Array]) -> tuple[PyTree[Array], ManifoldPoint]:
-        """Φ(x₀) and what is known about it.
-
-        Raises:
-            RuntimeError: no manifold of minimizers passes there.
-        """
-        flat, unravel = ravel_pytree(x0)
-        loss = lambda z: self.problem.loss(unravel(z))
-        x = flat if not hasattr(self.problem, "limit_map") else ravel_pytree(self.problem.limit_map(x0))[0]
-        point = eqx.filter_jit(lambda z: inspect_point(loss, z, codimension=self.codimension))(x)
-        code = point.code
-        if Outcome(int(code)) is Outcome.NOT_STATIONARY:
-            limit = limit_map(loss, x, codimension=self.codimension)
-            x, point, code = limit.x, limit.point, limit.code
-        if Outcome(int(code)) is not Outcome.ON_MANIFOLD:
-            raise RuntimeError(f"x0 leads to no manifold of minimizers: {Outcome(int(code)).message}")
-        return unravel(x), point
+    def foot(self, process: AdaptiveIterates) -> AdaptiveFoot:
+        """Where its iterates stand on Γ."""
+        return AdaptiveFoot(self.slow(), process)
 
 
-def has_tangent_noise(slow: SlowSDE, start: PyTree[Array]) -> bool:
-    """Whether P S ≠ 0 at the start, up to rounding."""
-
-    @eqx.filter_jit
-    def sizes(state):
-        flat = lambda tree: ravel_pytree(tree)[0]
-        columns = jnp.eye(slow.noise_dim, dtype=flat(state).dtype)
-        along = jax.vmap(lambda w: flat(slow.noise_product(0.0, state, None, w)))(columns)
-        whole = jax.vmap(lambda w: flat(slow.problem.noise_product(state["x"], w)))(columns)
-        return jnp.linalg.norm(along), jnp.linalg.norm(whole)
-
-    along, whole = (float(size) for size in sizes({"x": start}))
-    if not math.isfinite(whole):
-        raise ValueError(
-            "the noise is not defined on the manifold: noise_product is not finite at Φ(x0), so no slow equation can "
-            "be compared there; check the problem's noise where the loss is smallest"
-        )
-    return along > 1e-6 * whole
-
-
-def slow_flow(
-    slow: SlowSDE, start: PyTree[Array], times: Sequence[float], observables: Mapping[str, Observable], steps: int = 16
-) -> tuple[np.ndarray, np.ndarray]:
-    """The observables along the slow equation without noise, and their error; (times, observables) each.
-
-    Classical Runge–Kutta steps, `steps` of them between two times and then twice as many; the difference measures the
-    error. One program serves both, and the drift stands in it once.
-    """
-
-    @eqx.filter_jit
-    def solve(state, ends, count):
-        def segment(carry, end):
-            begin, current = carry
-            step = (end - begin) / count
-            advance = lambda j, z: _runge_kutta(slow, begin + j * step, z, step)
-            current = slow.retract(jax.lax.fori_loop(0, count, advance, current))
-            return (end, current), jnp.stack([f(current["x"]) for f in observables.values()])
-
-        return jax.lax.scan(segment, (jnp.zeros_like(ends[0]), state), ends)[1]
-
-    ends = jnp.asarray(times, ravel_pytree(start)[0].dtype)
-    rough, fine = (np.asarray(solve({"x": start}, ends, jnp.asarray(n))) for n in (steps, 2 * steps))
-    return fine, (fine - rough) / 15
-
-
-def _runge_kutta(slow: SlowSDE, t: Array, state: dict[str, PyTree[Array]], step: Array) -> dict[str, PyTree[Array]]:
-    """One step of the classical method, as a loop over its stages so that the drift is compiled once."""
-    flat, unravel = ravel_pytree(state)
-    nodes, weights = jnp.array([0.0, 0.5, 0.5, 1.0], flat.dtype), jnp.array([1.0, 2.0, 2.0, 1.0], flat.dtype) / 6
-
-    def stage(carry, node_weight):
-        slope, total = carry
-        node, weight = node_weight
-        slope = ravel_pytree(slow.drift(t + node * step, unravel(flat + node * step * slope)))[0]
-        return (slope, total + weight * slope), None
-
-    zero = jnp.zeros_like(flat)
-    return unravel(flat + step * jax.lax.scan(stage, (zero, zero), (nodes, weights))[0][1])
-
-
-def normal_spectrum(problem: Any, count: int) -> Observable:
-    """The `count` largest eigenvalues of the Hessian, ascending, as an observable."""
-
-    def spectrum(x: PyTree[Array]) -> Array:
-        flat, unravel = ravel_pytree(x)
-        return jnp.linalg.eigvalsh(jax.hessian(lambda z: problem.loss(unravel(z)))(flat))[-count:]
-
-    return spectrum
-
-
-def values_at(observables: Mapping[str, Observable], x: PyTree[Array]) -> np.ndarray:
-    """The observables at a point, by one program.
-
-    Raises:
-        ValueError: there is none, or one is not a single finite number.
-    """
-    if not observables:
-        raise ValueError("`observables` is empty; leave it out for the trace of the Hessian.")
-    values = _evaluate(tuple(observables.values()), x)
-    for name, value in zip(observables, values, strict=True):
-        if value.shape != () or not bool(jnp.isfinite(value)):
-            raise ValueError(f"observable `{name}` must be one finite number a replica, got {value} at {x}")
-    return np.asarray(values)
-
-
-@eqx.filter_jit
-def _evaluate(functions: tuple[Observable, ...], x: PyTree[Array]) -> list[Array]:
-    return [jnp.asarray(function(x)) for function in functions]
+def slow_setting(
+    rule: UpdateRule, problem: Any, momentum_index: float, numbers: Mapping[str, float], codimension: int | None
+) -> LinearSetting | AdaptiveSetting:
+    """The setting of a rule: adaptive for Adam and RMSProp with ε outside the root, else linear or refused."""
+    if any(rule.update == known.update for known in (adam(), adam(bias_correction=False), rmsprop())):
+        return AdaptiveSetting(rule, problem, numbers, codimension)
+    return LinearSetting(rule, problem, momentum_index, numbers, codimension)

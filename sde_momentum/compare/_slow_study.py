@@ -19,18 +19,16 @@ class SlowWeakError:
         dataset: xarray over `rule`, `learning_rate`, `observable`, `time` with `error`, `standard_error`,
             `solver_bias`, `discrete` and `slow` (the two expectations), and `start` over `observable`; along the path
             `distance` |x − Φ(x)| and the `spectrum` of normal eigenvalues, means over the ensemble.
-        orders: (rule, observable) → `OrderFit` at the last time.
-        claimed_order: the power of the learning rate with which the error should fall.
+        orders: (rule, observable) → `OrderFit` at the last time, with the order that is claimed for the rule.
     """
 
     dataset: xr.Dataset
     orders: dict[tuple[str, str], OrderFit]
-    claimed_order: float = 1.0
 
     @property
     def verdict(self) -> Verdict:
         """What all rules and observables say together; those lost in the noise are set aside if another is not."""
-        verdicts = [judge(fit, self.claimed_order) for fit in self.orders.values()]
+        verdicts = [judge(fit, fit.claimed_order) for fit in self.orders.values()]
         conclusive = [v for v in verdicts if v.is_answer]
         if Verdict.REFUTED in conclusive:
             return Verdict.REFUTED

@@ -1,23 +1,26 @@
 """Optimizers over η⁻² steps against the slow equation on the manifold of minimizers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jax.flatten_util import ravel_pytree
-from jaxtyping import PyTree
+from jaxtyping import Array, PyTree
 
 from sde_momentum.compare._observables import Observable, trace_of_hessian
 from sde_momentum.compare._order_fit import fit_order
+from sde_momentum.compare._slow_flow import slow_flow, slow_start
 from sde_momentum.compare._slow_process import FollowedOptimizer, against_slow
-from sde_momentum.compare._slow_setting import SlowSetting, has_tangent_noise, normal_spectrum, slow_flow, values_at
+from sde_momentum.compare._slow_setting import slow_setting
 from sde_momentum.compare._slow_study import SlowWeakError
+from sde_momentum.compare._slow_values import values_at
 from sde_momentum.ensembles import simulate
-from sde_momentum.manifold import SlowSDE
+from sde_momentum.manifold import AdamSlowSDE, SlowSDE
 from sde_momentum.solvers import Seed
 from sde_momentum.symbolic import UpdateRule
 
@@ -32,7 +35,7 @@ def slow_weak_error(
     observables: Mapping[str, Observable] | None = None,
     num_paths: int = 4096,
     saves: int = 4,
-    limit: SlowSDE | None = None,
+    limit: SlowSDE | AdamSlowSDE | None = None,
     seed: Seed = 0,
     momentum_index: float = 0,
     slow_steps: int | None = None,
@@ -63,7 +66,7 @@ def slow_weak_error(
         momentum_index: α in 1 − β = λη^α, for the rules with momentum; λ is then the keyword `relaxation_rate`.
         slow_steps: m; the slow equation takes 4m, 2m and m steps where it is sampled. A multiple of `saves`, twice it
             when omitted.
-        codimension: number of normal directions, when known; saves work.
+        codimension: number of normal directions; that at Φ(x₀) when omitted.
         confidence: of the intervals of the orders.
         progress: show a bar while sampling.
         **hyperparameters: numbers for the rules, such as `momentum`; each rule takes those it has.
@@ -89,84 +92,114 @@ def slow_weak_error(
         Li, Wang, Arora (2022), theorem 4.6; Wang et al. (2024), theorem 4.5.
     """
     rules = (rules,) if isinstance(rules, UpdateRule) else tuple(rules)
+    if len({rule.name for rule in rules}) < len(rules):
+        raise ValueError(f"two of `rules` have one name: {', '.join(rule.name for rule in rules)}; compare them apart.")
     rates = _checked_rates(learning_rates)
     functions = {"tr H": trace_of_hessian(problem)} if observables is None else dict(observables)
     x0 = jax.tree.map(jnp.asarray, x0)
     slow_steps = 2 * saves if slow_steps is None else slow_steps
     if slow_steps < saves or slow_steps % saves:
         raise ValueError(f"`slow_steps` must be a multiple of `saves`, got {slow_steps} and {saves}.")
-    times = np.arange(1, saves + 1) * t1 / saves
-    ensembles = {"t1": float(t1), "num_paths": num_paths, "seed": seed, "saves": saves, "progress": progress}
-    parts, methods = [], []
-    first = SlowSetting(rules[0], problem, momentum_index, hyperparameters, codimension)
-    for rule in rules:  # every refusal that costs nothing comes first
-        setting = replace(first, rule=rule)
-        _ = setting.slow(), setting.effective_rate
+    settings = [slow_setting(rule, problem, momentum_index, hyperparameters, codimension) for rule in rules]
+    for setting in settings:  # every refusal that costs nothing comes first
+        setting.check()
     for rate in rates:
         _check_steps(t1, rate)
     values_at(functions, x0)
-    near, flows = first.start(x0), {}
-    for rule in rules:
-        setting = replace(first, rule=rule)
-        part, method = _one_rule(setting, limit, x0, near, flows, rates, functions, times, ensembles, slow_steps)
-        parts.append(part)
-        methods.append(method)
+    start, point, sampled = slow_start(problem, x0, codimension)
+    codimension = int(point.space.codimension)  # found once, not at every iterate
+    settings = [replace(setting, codimension=codimension) for setting in settings]
+    run = _Run(x0, start, codimension, sampled, functions, rates, saves, slow_steps, limit)
+    ensembles = {"t1": float(t1), "num_paths": num_paths, "seed": seed, "saves": saves, "progress": progress}
+    variables = max(len(rule.state) for rule in rules)
+    parts = [_one_rule(setting, run, variables, ensembles) for setting in settings]
     dataset = xr.concat(parts, xr.DataArray([rule.name for rule in rules], dims="rule", name="rule"))
-    dataset["start"] = dataset["start"].isel(rule=0, drop=True)
-    dataset.attrs.update(method=f"{num_paths} replicas a learning rate; {methods[0]}", t1=float(t1))
-    return SlowWeakError(dataset, _orders(dataset, rates, confidence))
+    dataset["start"] = ("observable", values_at(functions, start))
+    dataset.attrs.update(
+        method=f"{num_paths} replicas a learning rate; {_METHODS[sampled]}",
+        t1=float(t1),
+        stiffest=float(point.space.eigenvalues[-1]),
+    )
+    claims = {setting.rule.name: setting.exponents for setting in settings}
+    return SlowWeakError(dataset, _orders(dataset, rates, confidence, claims))
 
 
-def _one_rule(setting: SlowSetting, limit, x0, near, flows, rates, functions, times, ensembles, slow_steps):
-    start, point = near
-    slow, count = limit or setting.slow(), int(point.space.codimension)
-    sampled = has_tangent_noise(slow, start)
-    if sampled:
+_METHODS = {
+    True: "one noise, extrapolated Euler steps on Γ",
+    False: "the slow equation is a flow, solved by Runge–Kutta steps",
+}
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What all rules of a study share."""
+
+    x0: PyTree[Any]
+    start: PyTree[Any]
+    codimension: int
+    sampled: bool
+    functions: Mapping[str, Observable]
+    rates: np.ndarray
+    saves: int
+    slow_steps: int
+    limit: SlowSDE | AdamSlowSDE | None
+
+    def times(self, t1: float) -> np.ndarray:
+        """Slow times that are kept."""
+        return np.arange(1, self.saves + 1) * t1 / self.saves
+
+
+def _one_rule(setting, run: _Run, variables: int, ensembles: dict[str, Any]) -> xr.Dataset:
+    times, count = run.times(ensembles["t1"]), len(run.functions)
+    if run.sampled:
         setting = replace(setting, problem=setting.problem.gaussian())
-        slow = limit or setting.slow()
-    flow = None
-    if not sampled:  # rules with one relaxation rate follow one flow
-        flow = flows.setdefault(slow.relaxation_rate, None) or slow_flow(slow, start, times, functions)
-        flows[slow.relaxation_rate] = flow
-    # One set of functions for all learning rates: the runner compiles once.
-    measured = _measured(setting, count, functions, sampled)
+    slow = run.limit or setting.slow()
+    start = slow.at(run.start)
+    flow = None if run.sampled else slow_flow(slow, start, times, run.functions)
     tables = []
-    for rate in rates:
-        process = setting.process(rate)
-        steps = _check_steps(ensembles["t1"], rate)
-        if sampled:
-            process = FollowedOptimizer(process, slow, jnp.asarray(steps, jnp.int32), slow_steps, start)
-        result = simulate(process, x0, observables=measured, covariance=False, **ensembles)
-        tables.append(_table(result, count, len(functions), flow))
+    for rate in run.rates:
+        process = setting.process(rate, variables)
+        measure = Measure(setting.foot(process), tuple(run.functions.values()), setting.problem, run.codimension)
+        if run.sampled:
+            steps = jnp.asarray(_check_steps(ensembles["t1"], rate), jnp.int32)
+            process = FollowedOptimizer(process, slow, steps, run.slow_steps, start)
+        # One structure for all learning rates, and all linear rules: the runner compiles once.
+        result = simulate(process, run.x0, observables={"measured": measure}, covariance=False, **ensembles)
+        tables.append(_table(result, run.codimension, count, flow))
     data = {key: np.stack([table[key] for table in tables]) for key in tables[0]}
     dims = {"distance": ("learning_rate", "time"), "spectrum": ("learning_rate", "time", "direction")}
-    part = xr.Dataset(
+    return xr.Dataset(
         {key: (dims.get(key, ("learning_rate", "observable", "time")), values) for key, values in data.items()},
-        coords={"learning_rate": rates, "observable": list(functions), "time": times},
+        coords={"learning_rate": run.rates, "observable": list(run.functions), "time": times},
     )
-    part["start"] = ("observable", values_at(functions, start))
-    part.attrs["stiffest"] = float(point.space.eigenvalues[-1])
-    method = (
-        "one noise, extrapolated Euler steps on Γ"
-        if sampled
-        else "the slow equation is a flow, solved by Runge–Kutta steps"
-    )
-    return part, method
 
 
-def _measured(setting: SlowSetting, count: int, functions, sampled: bool):
-    """Distance to Γ, normal spectrum and observables as one vector: they share a projection, and one program."""
-    project, name, spectrum = setting.projection, setting.rule.state[0], normal_spectrum(setting.problem, count)
+class Measure(eqx.Module):
+    """Distance to Γ, normal spectrum and observables as one vector: they share a projection, and one program.
 
-    def measure(state):
-        foot = project(state["y"])
-        distance = jnp.linalg.norm(ravel_pytree(state["chain"][name])[0] - ravel_pytree(foot)[0])
-        values = [function(foot) for function in functions.values()]
-        if sampled:
-            values = [against_slow(f, value, state) for f, value in zip(functions.values(), values, strict=True)]
-        return jnp.concatenate([distance[None], spectrum(foot), *(jnp.atleast_1d(value) for value in values)])
+    Args:
+        foot: where the iterates stand on Γ.
+        functions: observables, of the parameters on Γ.
+        problem: loss.
+        codimension: number of normal eigenvalues.
+    """
 
-    return {"measured": measure}
+    foot: Any
+    functions: tuple[Observable, ...]
+    problem: Any
+    codimension: int = eqx.field(static=True)
+
+    def __call__(self, state: dict[str, Any]) -> Array:
+        """Measure one replica."""
+        foot = self.foot(state)
+        flat, unravel = ravel_pytree(foot)
+        distance = jnp.linalg.norm(ravel_pytree(self.foot.parameters(state))[0] - flat)
+        hessian = jax.hessian(lambda z: self.problem.loss(unravel(z)))(flat)
+        values = [function(foot) for function in self.functions]
+        if "slow" in state:
+            values = [against_slow(f, value, state) for f, value in zip(self.functions, values, strict=True)]
+        spectrum = jnp.linalg.eigvalsh(hessian)[-self.codimension :]
+        return jnp.concatenate([distance[None], spectrum, *(jnp.atleast_1d(value) for value in values)])
 
 
 def _table(result: xr.Dataset, count: int, observables: int, flow) -> dict[str, np.ndarray]:
@@ -183,7 +216,7 @@ def _table(result: xr.Dataset, count: int, observables: int, flow) -> dict[str, 
     return path | found | {"discrete": values[2], "discrete_standard_error": errors[2], "slow": values[3]}
 
 
-def _orders(dataset: xr.Dataset, rates: np.ndarray, confidence: float):
+def _orders(dataset: xr.Dataset, rates: np.ndarray, confidence: float, claims: Mapping[str, tuple[float, float]]):
     orders = {}
     for rule in dataset["rule"].values:
         for name in dataset["observable"].values:
@@ -196,7 +229,8 @@ def _orders(dataset: xr.Dataset, rates: np.ndarray, confidence: float):
                 solver_bias=bias if np.any(bias) else None,
                 learning_rate_unit=1 / dataset.attrs["stiffest"],
                 confidence=confidence,
-                claimed_order=1,
+                claimed_order=claims[str(rule)][0],
+                remainder_exponent=claims[str(rule)][1],
             )
     return orders
 

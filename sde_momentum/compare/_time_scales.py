@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import diffrax
@@ -13,7 +13,9 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, PyTree
 
-from sde_momentum.compare._slow_setting import SlowSetting, has_tangent_noise, slow_flow, values_at
+from sde_momentum.compare._slow_flow import slow_flow, slow_start
+from sde_momentum.compare._slow_setting import slow_setting
+from sde_momentum.compare._slow_values import values_at
 from sde_momentum.ensembles import simulate
 from sde_momentum.solvers import Seed
 from sde_momentum.symbolic import UpdateRule
@@ -120,7 +122,7 @@ def time_scales(
         num_paths: replicas a learning rate.
         seed: integer in [0, 2⁶⁴) or a JAX key.
         momentum_index: α in 1 − β = λη^α; λ is then the keyword `relaxation_rate`.
-        codimension: number of normal directions, when known.
+        codimension: number of normal directions; that at Φ(x₀) when omitted.
         progress: show a bar while sampling.
         **hyperparameters: numbers for the rule, such as `momentum`.
 
@@ -144,10 +146,12 @@ def time_scales(
         _steps(rate, exponents, t1, aligned=False)
     x0 = jax.tree.map(jnp.asarray, x0)
     values_at(observables, x0)
-    setting = SlowSetting(rule, problem, momentum_index, hyperparameters, codimension)
-    start, _ = setting.start(x0)
+    setting = slow_setting(rule, problem, momentum_index, hyperparameters, codimension)
+    setting.check()
+    start, point, sampled = slow_start(problem, x0, codimension)
+    setting = replace(setting, codimension=int(point.space.codimension))  # found once, not at every step
     slow = setting.slow()
-    sampled = has_tangent_noise(slow, start)
+    state = slow.at(start)
     tables = []
     for rate in learning_rates:
         steps = _steps(rate, exponents, t1, aligned=sampled)
@@ -156,10 +160,10 @@ def time_scales(
         discrete = simulate(setting.chain(rate), x0, t1=times[-1], saves=tuple(times), seed=seed, **run)
         if sampled:
             unit = steps[0] * rate**2
-            there = simulate(slow, start, t1=times[-1], dt=unit, saves=tuple(times), seed=_other(seed), **run)
+            there = simulate(slow, state, t1=times[-1], dt=unit, saves=tuple(times), seed=_other(seed), **run)
             values, errors = there["mean"].values, there["standard_error"].values
         else:
-            values, _ = slow_flow(slow, start, times, observables)
+            values, _ = slow_flow(slow, state, times, observables)
             errors = np.zeros_like(values)
         fast = _gradient_flow(problem, x0, np.asarray(steps) * rate, tuple(observables.values()))
         table = {"discrete": discrete["mean"].values, "standard_error": discrete["standard_error"].values}

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from ._flat import FlatProblem
+from ._flow_projection import flow_projection
 from ._point import normal_space_at, retract
 from ._slow_drift import slow_drift
 from ._slow_sde import SlowSDE
@@ -49,7 +50,10 @@ class AdamSlowSDE(eqx.Module):
         Raises:
             RuntimeError: if gradient flow from x₀ does not end on a manifold of minimizers.
         """
-        x = SlowSDE(self.problem, codimension=self.codimension).init(x0)["x"]
+        return self.at(SlowSDE(self.problem, codimension=self.codimension).init(x0)["x"])
+
+    def at(self, x: PyTree[Array]) -> State:
+        """The state at τ = 0 from a point that is known to lie on Γ."""
         flat = FlatProblem(self.problem, x)
         v = jnp.diag(flat.covariance(flat.ravel(x)))
         return {"x": x, "v": flat.unravel(jnp.zeros_like(v) if self.bias_correction else v)}
@@ -82,6 +86,19 @@ class AdamSlowSDE(eqx.Module):
             codimension=drift.space.codimension,
         )
         return {"x": flat.unravel(root * z - x), "v": flat.unravel(self.decay_rate * (jnp.diag(sigma) - v) * dt)}
+
+    def retract(self, state: State, t: ArrayLike = 0.0) -> State:
+        """The state returned to Γ along S by Newton steps; t is its slow time, which matters under bias correction."""
+        flat, x, _, root = self._read(t, state)
+        loss = lambda z: flat.loss(root * z)
+        z = retract(loss, x / root, iterations=self.retraction_steps, codimension=self.codimension)
+        return {**state, "x": flat.unravel(root * z)}
+
+    def project(self, t: ArrayLike, state: State) -> State:
+        """Φ_S(x) with the preconditioner of the state, for iterates near Γ; see `flow_projection`."""
+        flat, x, _, root = self._read(t, state)
+        z = flow_projection(lambda z: flat.loss(root * z), x / root, codimension=self.codimension)
+        return {**state, "x": flat.unravel(root * z)}
 
     def terms(self, path: diffrax.AbstractPath) -> diffrax.MultiTerm:
         """Plain diffrax terms for one replica."""

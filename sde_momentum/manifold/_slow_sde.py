@@ -70,7 +70,11 @@ class SlowSDE(eqx.Module):
         flat = FlatProblem(self.problem, x0)
         undefined = ~jnp.all(jnp.isfinite(flat.factor(x)))
         x = eqx.error_if(x, undefined, f"no slow equation at Φ(x0): {NoiseOutcome.UNDEFINED.message}")
-        return {"x": flat.unravel(x)}
+        return self.at(flat.unravel(x))
+
+    def at(self, x: PyTree[Array]) -> State:
+        """The state at τ = 0 from a point that is known to lie on Γ."""
+        return {"x": x}
 
     def drift(self, t: ArrayLike, state: State, args: Any = None) -> State:
         """λ_τ² ½ ∂²Φ[Σ]."""

@@ -8,7 +8,7 @@ import pytest
 from sde_momentum.claims import Settings
 from sde_momentum.claims._many_runs import trajectories
 from sde_momentum.claims._slow_flow import follow
-from sde_momentum.claims._slow_study import LONG_HORIZON, SlowStudy
+from sde_momentum.claims._slow_study import SlowStudy
 from sde_momentum.dynamics import chain
 from sde_momentum.optimizers import sgdm
 from sde_momentum.problems import SignDraw, quadratic
@@ -68,4 +68,3 @@ def test_slow_study_has_the_law_of_its_chains():
         assert np.all(away < 5)
         assert np.all(np.abs(one["mean"].values - 1.2 * law) / one["standard_error"].values > 5)
     assert dataset.sizes == {"optimizer": 2, "learning_rate": 2, "time": 2}
-    assert LONG_HORIZON.clock_exponent == 2
