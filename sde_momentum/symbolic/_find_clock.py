@@ -13,12 +13,13 @@ from itertools import combinations, product
 
 import sympy as sp
 
+from ._clock_rates import Rate, branches
 from ._expansion import leading_power, monomials
 from ._modified_equation import leading_correction
 from ._reduction import Reduced, reduce_rule
 from ._regime import Regime, by_name, power_of_learning_rate
 from ._rule import UpdateRule
-from ._symbols import GRADIENT, LEARNING_RATE, variable
+from ._symbols import GRADIENT, LEARNING_RATE, hyperparameter, variable
 
 _FAR = Fraction(40)  # a clock slower than every relaxation: all candidates count as fast on it
 
@@ -33,7 +34,7 @@ def find_clock(
     r"""Find the regime in which a rule has a non-trivial limit under given scalings of its hyperparameters.
 
     Args:
-        rule: the optimizer; its update must be polynomial in state and gradient.
+        rule: the optimizer.
         scalings: hyperparameter → its expression in `learning_rate` and new constants; others stay fixed.
         noise_scale: σ in g = ∇L + σ ξ, a power of the learning rate times a constant.
         cumulant_scales: as in `Regime`; where the noise grows, skewness is O(1/σ) unless said otherwise.
@@ -41,10 +42,11 @@ def find_clock(
     Returns:
         The regime: clock, scales of the state variables that stay, small parameter (the size of the first correction)
         and a name. *Overdamped*: fast variables relax and are eliminated; *underdamped*: they stay and lose their
-        memory on the clock; *frictionless*: they stay and keep it; *first-order*: there are none.
+        memory on the clock; *frictionless*: they stay and keep it; *first-order*: there are none; *adaptive*: the
+        parameters' steps are a function of variables that stay.
 
     Raises:
-        ValueError: no clock gives a limit that the gradient enters, or the rule is not polynomial.
+        ValueError: no clock gives a limit that the gradient enters.
 
     Example:
         >>> import sympy as sp
@@ -76,40 +78,41 @@ def _found(rule: UpdateRule, scalings: tuple, noise_scale: sp.Expr, cumulants: t
     if not kept:
         raise ValueError(
             f"rule `{rule.name}`: on no clock does a limit exist that the gradient enters, with σ = {noise_scale} and "
-            f"{dict(scalings) or 'fixed hyperparameters'}; change the noise scale or the scalings."
+            f"{dict(scalings) or 'fixed hyperparameters'}; {_short_memories(rule, start)}change the noise scale or the "
+            "scalings."
         )
-    # The longest time on which all is still finite; faster clocks show less.
-    best = max(kept, key=lambda candidate: candidate.clock)
-    regime = best.regime(start, rule)
-    return replace(regime, small_parameter=LEARNING_RATE ** sp.Rational(leading_correction(rule, regime)))
+    # The longest time on which all is still finite; faster clocks show less. What starts from zero has the scale to
+    # which something drives it, so that comes first.
+    reason = ValueError()
+    for candidate in sorted(dict.fromkeys(kept), key=lambda candidate: (not candidate.driven, -candidate.clock)):
+        regime = candidate.regime(start, rule)
+        try:
+            return replace(regime, small_parameter=LEARNING_RATE ** sp.Rational(leading_correction(rule, regime)))
+        except ValueError as error:  # a function has no expansion there
+            reason = error
+    raise reason
+
+
+def _short_memories(rule: UpdateRule, start: Regime) -> str:
+    """Which variables forget faster than anything moves and cannot be eliminated, where the update is no polynomial."""
+    if _is_polynomial(rule):
+        return ""
+    update = {v: rule.update[v].subs({hyperparameter(n): e for n, e in start.scalings.items()}) for v in rule.state[1:]}
+    gaps = {v: leading_power(sp.cancel(1 - sp.diff(e, variable(v)))) for v, e in update.items() if _is_linear(e, v)}
+    short = [v for v, (coefficient, power) in gaps.items() if coefficient != 0 and power < 1 and v not in rule.fast]
+    if not short:
+        return ""
+    return f"{', '.join(short)} must relax as slowly as {rule.state[0]} moves, being inside a function; "
+
+
+def _is_linear(expression: sp.Expr, name: str) -> bool:
+    slope = sp.diff(expression, variable(name))
+    return not any(s == variable(s.name) for s in slope.free_symbols)
 
 
 def _subsets(names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     for size in range(len(names), -1, -1):
         yield from combinations(names, size)
-
-
-@dataclass(frozen=True)
-class _Rate:
-    """One term of a variable's change, of size η^(constant + Σ scales − c) per unit of time; doubled for noise."""
-
-    target: str
-    constant: Fraction
-    powers: tuple[tuple[str, int], ...]
-    gradient: bool
-    noise: bool
-
-    def row(self, unknowns: list[str]) -> tuple[list[Fraction], Fraction]:
-        """Coefficients of the unknown scales and of the clock, and the constant: their sum is the exponent."""
-        times = 2 if self.noise else 1
-        powers = dict(self.powers)
-        scales = [Fraction(times * (powers.get(name, 0) - (name == self.target))) for name in unknowns]
-        return [*scales, Fraction(-1)], times * self.constant
-
-    def at(self, scales: Mapping[str, Fraction], clock: Fraction) -> Fraction:
-        """The exponent for given scales and clock."""
-        row, constant = self.row(list(scales))
-        return constant + sum((a * s for a, s in zip(row, (*scales.values(), clock), strict=True)), Fraction(0))
 
 
 @dataclass(frozen=True)
@@ -120,10 +123,13 @@ class _Candidate:
     scales: tuple[tuple[str, Fraction], ...]
     fast: tuple[str, ...]
     relaxing: bool
+    driven: bool  # all variables are, if indirectly, by the gradient
 
     def regime(self, start: Regime, rule: UpdateRule) -> Regime:
         if self.fast:
             kind = "overdamped"
+        elif not _is_polynomial(rule):
+            kind = "adaptive"
         elif len(rule.state) == 1:
             kind = "first-order"
         else:
@@ -145,42 +151,77 @@ def _candidates(rule: UpdateRule, fast: tuple[str, ...], start: Regime) -> Itera
     rates = [rate for name in slow for rate in _rates(rule, reduced, name, start)]
     gaps = [leading_power(1 - factor)[1] for factor in reduced.relaxation.values()]
     unknowns = slow[1:]
-    for choice in product(*([rate for rate in rates if rate.target == name] for name in slow)):
-        solution = _solve([rate.row(unknowns) for rate in choice])
-        if solution is None:
-            continue
-        *scales, clock = solution
+    choices = product(*([rate for rate in rates if rate.target == name] for name in slow))
+    solutions = (_solve([rate.row(unknowns) for rate in choice]) for choice in choices)
+    for *scales, clock in dict.fromkeys(tuple(solution) for solution in solutions if solution is not None):
         named = dict(zip(unknowns, scales, strict=True))
-        if clock <= 0 or any(rate.at(named, clock) < 0 for rate in rates) or any(gap >= clock for gap in gaps):
+        if clock <= 0 or any(gap >= clock for gap in gaps) or not _near(rule, reduced, named):
             continue
-        if not _near(rule, reduced, named):
-            continue
-        active = [rate for rate in rates if rate.at(named, clock) == 0]
-        if _reached(active, rule.state[0]):
+        sizes = [rate.at(named, clock) for rate in rates]
+        active = [rate for rate, size in zip(rates, sizes, strict=True) if size == 0]
+        driven = _driven(active)
+        if min(sizes) >= 0 and rule.state[0] in driven:
             relaxing = all(any(r.target == v and dict(r.powers) == {v: 1} for r in active) for v in unknowns)
-            yield _Candidate(clock, tuple(named.items()), fast, relaxing)
+            yield _Candidate(clock, tuple(named.items()), fast, relaxing, set(slow) <= driven)
 
 
-def _rates(rule: UpdateRule, reduced: Reduced, name: str, start: Regime) -> Iterator[_Rate]:
+def _rates(rule: UpdateRule, reduced: Reduced, name: str, start: Regime) -> Iterator[Rate]:
     """The terms of one variable's displacement; what holds an eliminated variable is a correction and left out."""
-    symbols = {variable(v): v for v in rule.state}
-    noise = start.noise_exponent
     expression = sp.expand(reduced.displacement[name])
+    gone = {variable(v) for v in reduced.replacement}
+    if expression.is_polynomial(*(variable(v) for v in rule.state), GRADIENT):
+        yield from _monomial_rates(rule, name, expression, gone, start)
+        return
+    for term in sp.Add.make_args(expression):
+        if not term.free_symbols & gone:
+            yield from _function_rates(rule, name, term, start)
+
+
+def _monomial_rates(
+    rule: UpdateRule, name: str, expression: sp.Expr, gone: set[sp.Symbol], start: Regime
+) -> Iterator[Rate]:
+    symbols = {variable(v): v for v in rule.state}
     for monomial in monomials(expression, tuple(symbols), _FAR):
-        if monomial.function != 1:
-            raise ValueError(
-                f"rule `{rule.name}`: the update of `{name}` is not polynomial in the state ({monomial.function}); "
-                "state its clock in a `Regime`."
-            )
         powers = {symbols[s]: p for s, p in monomial.powers if s != GRADIENT and symbols[s] != rule.state[0]}
         reads = next((p for s, p in monomial.powers if s == GRADIENT), 0)
-        if set(powers) & set(reduced.replacement):
-            continue
-        held = tuple(sorted(powers.items()))
-        mean = monomial.exponent + (reads // 2 * 2 * min(noise or 0, 0) if noise is not None else 0)
-        yield _Rate(name, Fraction(mean), held, reads > 0, noise=False)
-        if reads and noise is not None:
-            yield _Rate(name, Fraction(monomial.exponent + reads * noise), held, reads > 1, noise=True)
+        if not gone & {s for s, _ in monomial.powers}:
+            yield from _mean_and_noise(
+                Rate(name, monomial.exponent, tuple(sorted(powers.items())), False, False), reads, start
+            )
+
+
+def _function_rates(rule: UpdateRule, name: str, term: sp.Expr, start: Regime) -> Iterator[Rate]:
+    """A term with a function such as 1/(√G + ε), once for every way in which its sums can be dominated."""
+    exponent, powers, reads, function = Fraction(0), {}, 0, sp.S.One
+    states = {variable(v): v for v in rule.state[1:]}
+    for factor in sp.Mul.make_args(term):
+        base, power = factor.as_base_exp()
+        if base in states and power.is_Integer and power > 0:
+            powers[states[base]] = int(power)
+        elif base == GRADIENT and power.is_Integer and power > 0:
+            reads = int(power)
+        elif factor.free_symbols & {*states, GRADIENT, LEARNING_RATE}:
+            function *= factor
+    gain = min(start.noise_exponent or Fraction(0), Fraction(0))
+    for constant, weights in branches(function, gain):
+        held = {v: w for v, w in weights.items() if v != rule.state[0]}
+        branch = (constant, tuple(sorted(held.items())))
+        rate = Rate(name, exponent, tuple(sorted(powers.items())), False, False, function, branch, gain)
+        yield from _mean_and_noise(rate, reads, start)
+
+
+def _mean_and_noise(rate: Rate, reads: int, start: Regime) -> Iterator[Rate]:
+    """A term that holds the gradient `reads` times: its mean, with the noise in pairs, and its noise."""
+    noise = start.noise_exponent
+    mean = rate.constant + (reads // 2 * 2 * min(noise or 0, 0) if noise is not None else 0)
+    yield replace(rate, constant=Fraction(mean), gradient=reads > 0)
+    if reads and noise is not None:
+        yield replace(rate, constant=Fraction(rate.constant + reads * noise), gradient=reads > 1, noise=True)
+
+
+def _is_polynomial(rule: UpdateRule) -> bool:
+    symbols = [*(variable(name) for name in rule.state), GRADIENT]
+    return all(value.is_polynomial(*symbols) for value in rule.update.values())
 
 
 def _near(rule: UpdateRule, reduced: Reduced, scales: Mapping[str, Fraction]) -> bool:
@@ -198,9 +239,10 @@ def _solve(rows: list[tuple[list[Fraction], Fraction]]) -> list[Fraction] | None
     return [Fraction(int(value.p), int(value.q)) for value in found]
 
 
-def _reached(active: list[_Rate], parameters: str) -> bool:
-    """Whether ∇L, by terms of size one, moves the parameters, directly or through other variables."""
-    reached = {rate.target for rate in active if rate.gradient and not rate.noise}
+def _driven(active: list[Rate]) -> set[str]:
+    """What ∇L moves by terms of size one, directly or through other variables, and what counts steps."""
+    driven = {rate.target for rate in active if rate.gradient and not rate.noise}
     for _ in active:
-        reached |= {rate.target for rate in active if reached & {name for name, _ in rate.powers}}
-    return parameters in reached
+        driven |= {rate.target for rate in active if driven & rate.variables}
+    counting = [rate for rate in active if not (rate.variables or rate.gradient or rate.noise)]
+    return driven | {rate.target for rate in counting}

@@ -20,7 +20,7 @@ def has_jumps(function: sp.Expr) -> bool:
 
 
 def places(function: sp.Expr) -> list[sp.Expr]:
-    """The u at whose zero a function jumps or has a kink: of sign(u), |u| and step functions, of max(a, b) u = a − b."""
+    """The u at whose zero a function jumps or has a kink: of sign(u), |u|, steps at u; of max(a, b), u = a − b."""
     found: list[sp.Expr] = []
     for part in sorted(function.atoms(*_JUMPS), key=sp.default_sort_key):
         if isinstance(part, sp.Max | sp.Min):

@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from sde_momentum.optimizers import gd, heavy_ball, momentum_regime, nesterov, qhm, rmsprop, sgd, sgdm
+from sde_momentum.optimizers import (
+    adadelta,
+    adagrad,
+    adam,
+    gd,
+    heavy_ball,
+    momentum_regime,
+    nesterov,
+    qhm,
+    rmsprop,
+    sgd,
+    sgdm,
+)
 from sde_momentum.symbolic import (
     LEARNING_RATE,
     RELAXATION_RATE,
@@ -15,6 +27,7 @@ from sde_momentum.symbolic import (
     TensorExpression,
     difference,
     find_clock,
+    hyperparameter,
     modified_equation,
     update_rule,
 )
@@ -128,12 +141,55 @@ def test_rules_without_momentum():
     assert find_clock(sgd()).name == "first-order"
 
 
+@pytest.mark.parametrize("rule", [rmsprop(), rmsprop(True), adam(False), adagrad()], ids=lambda rule: rule.name)
+def test_clocks_of_adaptive_methods(rule):
+    """Clock, scales and small parameter that the catalogue states follow from its scalings and the noise scale."""
+    for stated in rule.regimes():
+        found = find_clock(rule, stated.scalings, noise_scale=stated.noise_scale)
+        assert found.name == "adaptive"
+        for field in ("clock", "state_scales", "cumulant_scales", "small_parameter"):
+            assert getattr(found, field) == getattr(stated, field)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", [adam(), adadelta(), adadelta("scaled")], ids=lambda rule: rule.name)
+def test_clocks_of_longer_adaptive_methods(rule):
+    """With a counter of steps, and with steps that are small by their own scale, they are found too."""
+    test_clocks_of_adaptive_methods(rule)
+
+
+@pytest.mark.parametrize("power", [Fraction(1, 3), Fraction(3, 5)])
+def test_noise_of_any_rational_power(power):
+    """At σ = η^(−p), p < 1, RMSProp runs on kη^{1+p} with G = η^(−2p)Ĝ; its noise is of size η^((1−p)/2)."""
+    p = sp.Rational(power)
+    scalings = {"decay": 1 - hyperparameter("c") * ETA ** (1 + p), "eps": hyperparameter("eps0") * ETA**-p}
+    regime = find_clock(rmsprop(), scalings, noise_scale=ETA**-p)
+    assert regime.clock == ETA ** (1 + p)
+    assert regime.state_scales["G"] == ETA ** (-2 * p)
+    limit = modified_equation(rmsprop(), regime)
+    assert str(limit.drift["x"]) == "-1/(√G + ε₀) ⊙ ∇L"
+    ((_, size),) = limit.covariance["x", "x"].terms
+    assert size == ETA ** (1 - p)
+    assert not any(difference(limit, 1).values())
+
+
+def test_an_average_that_hardly_starts():
+    """With 1 − ρ = cη² at σ = 1 the squares reach size η on kη: ε alone divides, and dĜ = c(g² in the mean) dt."""
+    regime = find_clock(rmsprop(), {"decay": 1 - hyperparameter("c") * ETA**2})
+    assert (regime.clock, regime.state_scales["G"]) == (ETA, ETA)
+    limit = modified_equation(rmsprop(), regime)
+    assert str(limit.drift["x"]) == "-1/ε·∇L"
+    assert str(limit.drift["G"]) == "c·(diag Σ + ∇L ⊙ ∇L)"
+
+
 def test_what_has_no_clock():
-    """Noise that outweighs the gradient on every clock, and updates that are not polynomial."""
+    """Noise that outweighs the gradient on every clock, and squares that relax within some steps."""
     with pytest.raises(ValueError, match="on no clock does a limit exist that the gradient enters"):
         find_clock(sgd(), noise_scale=1 / ETA)
-    with pytest.raises(ValueError, match="is not polynomial"):
+    with pytest.raises(ValueError, match=r"no clock .* G must relax as slowly as x moves, being inside a function"):
         find_clock(rmsprop())
+    with pytest.raises(ValueError, match="on no clock does a limit exist"):
+        find_clock(rmsprop(), {"decay": 1 - hyperparameter("c") * ETA**3}, noise_scale=ETA**-2)
     with pytest.raises(ValueError, match="has no momentum"):
         momentum_regime(sgd(), 1)
     with pytest.raises(ValueError, match="rational number"):
