@@ -1,4 +1,4 @@
-"""What the README shows is what happens: its commands print what it prints, and its code runs."""
+"""What the README and the pages show is what happens: commands print what is shown, and code runs."""
 
 import re
 import shlex
@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sde_momentum.cli import main
+from sde_momentum.cli import _parse, main
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+TEXTS = [README, *(page.read_text() for page in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in page.parts)]
 
 
 def blocks(language: str, text: str = README) -> list[str]:
@@ -23,16 +25,31 @@ def sessions(console: str) -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-COMMANDS = {command: shown for console in blocks("console") for command, shown in sessions(console).items()}
+COMMANDS = {c: shown for text in TEXTS for block in blocks("console", text) for c, shown in sessions(block).items()}
+
+
+def requests(text: str) -> list[str]:
+    """The commands of this package in the shell blocks of a text, without their comments."""
+    lines = "".join([*blocks("bash", text), *blocks("sh", text)]).replace("\\\n", " ").splitlines()
+    return [line.split("#")[0].strip() for line in lines if line.startswith("sde-momentum")]
+
+
+REQUESTS = sorted({request for text in TEXTS for request in requests(text)})
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_print_what_is_shown(capsys, command):
-    """A command of the README, run here, prints the lines below it."""
+    """A command, run here, prints the lines below it."""
     program, *words = shlex.split(command)
     assert program == "sde-momentum"
     assert main(words) == 0
     assert capsys.readouterr().out == COMMANDS[command]
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_requests_are_understood(request_):
+    """A command that takes long is read by the program, with every option, and not run."""
+    assert _parse(shlex.split(request_)[1:])
 
 
 def test_names_exist():
@@ -65,3 +82,8 @@ def test_another_output_is_noticed():
     text = "```console\n$ first word\none\ntwo\n$ second\nthree\n```\n\n```sh\nmake\n```\n"
     assert sessions(blocks("console", text)[0]) == {"first word": "one\ntwo\n", "second": "three\n"}
     assert blocks("sh", text) == ["make\n"]
+    assert requests("```sh\nsde-momentum derive sgd \\\n  --order 2  # two\n```\n") == [
+        "sde-momentum derive sgd    --order 2"
+    ]
+    with pytest.raises(SystemExit):
+        _parse(["derive", "sgd", "--ordre", "2"])
