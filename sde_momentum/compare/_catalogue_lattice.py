@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import norm
 
 from sde_momentum.compare._catalogue_controls import Perturbation
-from sde_momentum.compare._catalogue_operators import limit_expectation
+from sde_momentum.compare._catalogue_operators import Limits
 from sde_momentum.compare._catalogue_question import Measured, Question
 from sde_momentum.dynamics import Chain
 from sde_momentum.problems import NormalDraw
@@ -31,13 +31,14 @@ def lattice_errors(question: Question, wrong: Sequence[Perturbation | None]) -> 
     """
     if not isinstance(question.problem.draw, NormalDraw) or question.problem.noise_dim != 1:
         raise ValueError("the lattice serves one parameter with one normal a step; use coupled sampling for others")
+    limits = Limits(question)
     discrete, continuous, residuals = [], [[] for _ in wrong], [[] for _ in wrong]
     for rate in question.learning_rates:
         process = question.chain(rate)
         discrete.append(_chain_expectations(question, process))
         equation = question.sde(rate)
         for k, change in enumerate(wrong):
-            found = limit_expectation(question, equation if change is None else change.apply(equation))
+            found = limits.expectation(equation if change is None else change.apply(equation))
             continuous[k].append(found.values)
             residuals[k].append(found.residuals)
     return [

@@ -12,14 +12,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.polynomial import chebyshev
 from scipy.integrate import solve_ivp
-from scipy.linalg import solve_triangular
 
-from sde_momentum.compare._hermite_basis import HermiteBasis
+from sde_momentum.compare._hermite_basis import HermiteBasis, hermite_basis
 from sde_momentum.compare._transition_noise import NoiseLaw
 
 Array = np.ndarray
 # Knots of the frames of an equation in time.
 _KNOTS = 24
+# Tolerances of the moments that frames follow, and of the means of components that do not scatter.
+_ROUGH, _SHARP = 1e-5, 1e-11
 # Width of the first frame, as a part of the largest. A narrow one widens fast, which costs points in time: 1/√(t + δ)
 # with δ = T/16 in place of T/4 needs twice as many.
 SPREAD = 0.5
@@ -51,7 +52,7 @@ class FrameLevel(NamedTuple):
 
     def basis(self, dimension: int) -> HermiteBasis:
         """The polynomials of this level."""
-        return HermiteBasis(dimension, self.degree, self.degree + 3)
+        return hermite_basis(dimension, self.degree, self.degree + 3)
 
 
 class FramedChain:
@@ -87,7 +88,7 @@ class FramedChain:
 
     def _pilot(self):
         """Mean and covariance of the chain from its start, as if its law stayed Gaussian."""
-        noise, basis = self.noise.at_level(5), HermiteBasis(len(self.start), 1, 3)
+        noise, basis = self.noise.at_level(5), hermite_basis(len(self.start), 1, 3)
         mean, covariance = self.start, np.zeros((len(self.start),) * 2)
         for k in range(self.steps):
             moved = self.step(k, mean[:, None] + _root(covariance) @ basis.points, noise.points)
@@ -99,22 +100,22 @@ class FramedSDE:
     """An Itô equation in moving frames.
 
     Args:
-        drift: `drift(t, x)`, shape `(d, N)`.
-        diffusion: `diffusion(t, x)`, shape `(d, noises, N)`.
+        coefficients: `coefficients(t, x)`, drift of shape `(d, N)` and noise factor of shape `(d, noises, N)`.
         start: shape `(d,)`.
         time: duration.
     """
 
-    def __init__(self, drift: Callable[..., Array], diffusion: Callable[..., Array], start: Array, time: float):
-        self.drift, self.diffusion, self.start, self.time = drift, diffusion, start, time
-        covariance = np.zeros((len(start),) * 2)
-        means, covariances = self._moments(covariance, 1e-11)
-        self.end, (self.active, self.width) = means[-1], _scatter(covariances, start)
-        if len(self.active):
-            covariance[self.active, self.active] = (SPREAD * self.width) ** 2
-            # Frames need not be the law's own; means of components that do not scatter are exact through them alone.
-            moments = self._moments(covariance, 1e-11 if len(self.active) < len(start) else 1e-6)
-            self.path = self._path(*moments)
+    def __init__(self, coefficients: Callable[..., tuple[Array, Array]], start: Array, time: float):
+        self.coefficients, self.start, self.time = coefficients, start, time
+        nothing = np.zeros((len(start),) * 2)
+        self.active, self.width = _scatter(self._moments(nothing, _ROUGH)[1], start)
+        # Frames need not be the law's own; but components that do not scatter are known through their mean alone.
+        tolerance = _ROUGH if len(self.active) == len(start) else _SHARP
+        if not len(self.active):
+            self.end = self._moments(nothing, tolerance)[0][-1]
+            return
+        nothing[self.active, self.active] = (SPREAD * self.width) ** 2
+        self.path = self._path(*self._moments(nothing, tolerance))
 
     def expectations(self, observables: Sequence[Callable[[Array], Array]], level: FrameLevel) -> Array:
         """Expected observables at the end; shape `(observables,)`."""
@@ -138,7 +139,7 @@ class FramedSDE:
 
     def _generators(self, basis: HermiteBasis, count: int) -> Array:
         """The generator as a matrix on polynomials, at Chebyshev points in time; shape `(count, size²)`."""
-        slopes, bends = basis.gradient(), basis.hessian()
+        slopes, bends = basis.gradient, basis.hessian
         matrices = []
         for t in self._times(count):
             velocity, covariance = self._local(t, *self._frame(t), basis.points)
@@ -151,8 +152,8 @@ class FramedSDE:
     def _local(self, t: float, frame: Frame, speed: Frame, z: Array) -> tuple[Array, Array]:
         """Drift and covariance of z, of shapes `(a, N)` and `(a, a, N)`."""
         states, factor = frame.states(z), frame.factor[self.active]
-        apparent = (self.drift(t, states) - speed.states(z))[self.active]
-        columns = self.diffusion(t, states)[self.active]
+        drift, columns = self.coefficients(t, states)
+        apparent, columns = (drift - speed.states(z))[self.active], columns[self.active]
         scaled = np.linalg.solve(factor, columns.reshape(len(factor), -1)).reshape(columns.shape)
         return np.linalg.solve(factor, apparent), np.einsum("ian,jan->ijn", scaled, scaled)
 
@@ -176,12 +177,12 @@ class FramedSDE:
 
     def _moments(self, covariance: Array, tolerance: float) -> tuple[Array, Array]:
         """Means and covariances at the knots, as if the law stayed Gaussian."""
-        size, basis = len(self.start), HermiteBasis(len(self.start), 1, 3)
+        size, basis = len(self.start), hermite_basis(len(self.start), 1, 3)
 
         def rate(t: float, flat: Array) -> Array:
             mean, root = flat[:size], _root(flat[size:].reshape(size, size))
             states = mean[:, None] + root @ basis.points
-            drift, columns = self.drift(t, states), self.diffusion(t, states)
+            drift, columns = self.coefficients(t, states)
             mixed = np.einsum("q,iq,jq->ij", basis.weights, drift, basis.points) @ root.T
             noise = np.einsum("q,iaq,jaq->ij", basis.weights, columns, columns)
             return np.concatenate([drift @ basis.weights, (mixed + mixed.T + noise).ravel()])
@@ -240,7 +241,7 @@ def _triangular(covariance: Array) -> Array:
 
 def _moments(self, covariance: Array) -> tuple[Array, Array]:
     """Means and covariances at the knots, as if the law stayed Gaussian."""
-    size, basis = len(self.start), HermiteBasis(len(self.start), 1, 3)
+    size, basis = len(self.start), hermite_basis(len(self.start), 1, 3)
 
     def rate(t: float, flat: Array) -> Array:
         mean, covariance = flat[:size], flat[size:].reshape(size, size)
@@ -301,8 +302,7 @@ def _mean_values(basis: HermiteBasis, moved: Array, weights: Array, coefficients
 
 def _local(frame: Frame, moved: Array, active: Array) -> Array:
     factor, apart = frame.factor[active], moved[:, active] - frame.mean[active][:, None]
-    flat = np.moveaxis(apart, 1, 0).reshape(len(active), -1)
-    return np.moveaxis(solve_triangular(factor, flat, lower=True).reshape(len(active), len(moved), -1), 0, 1)
+    return np.linalg.inv(factor) @ apart
 
 
 def _root(covariance: Array) -> Array:

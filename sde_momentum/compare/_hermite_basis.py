@@ -1,5 +1,6 @@
 """Orthonormal Hermite polynomials of bounded total degree in a few variables, with their Gaussian quadrature."""
 
+from functools import cached_property, lru_cache
 from itertools import product
 
 import numpy as np
@@ -44,10 +45,12 @@ class HermiteBasis:
         """Coefficients of the projection of functions known at the points, shape `(points, …)`; `(size, …)`."""
         return self.projection @ values
 
+    @cached_property
     def gradient(self) -> np.ndarray:
         """First derivatives at the points, shape `(d, points, size)`."""
         return np.stack([self._derivative([axis]) for axis in range(self.dimension)])
 
+    @cached_property
     def hessian(self) -> np.ndarray:
         """Second derivatives at the points, shape `(d, d, points, size)`."""
         axes = range(self.dimension)
@@ -62,6 +65,12 @@ class HermiteBasis:
         for axis in range(1, self.dimension):
             result = result * tables[axis][:, self.indices[:, axis]]
         return result
+
+
+@lru_cache(maxsize=32)
+def hermite_basis(dimension: int, degree: int, count: int) -> HermiteBasis:
+    """A `HermiteBasis`, made once."""
+    return HermiteBasis(dimension, degree, count)
 
 
 def _hermite(z: np.ndarray, degree: int, derivatives: int = 0) -> np.ndarray:

@@ -15,6 +15,7 @@ from sde_momentum.compare._transition_noise import NoiseLaw
 from sde_momentum.problems import AbstractProblem, AbstractWrapped, IndexDraw, NormalDraw, SignDraw, SubsetDraw
 
 _LARGEST = 4096
+_NORMALS = 4
 
 
 class SmallFactor(AbstractWrapped):
@@ -56,8 +57,8 @@ class SmallFactor(AbstractWrapped):
 
 
 def with_few_normals(problem: AbstractProblem, dimension: int) -> AbstractProblem:
-    """The problem itself, or its twin with as many normals a step as parameters where it draws more than two."""
-    if isinstance(problem.draw, NormalDraw) and problem.noise_dim > 2:
+    """The problem itself, or its twin with one normal a parameter where one or two of these draw more than two."""
+    if isinstance(problem.draw, NormalDraw) and problem.noise_dim > 2 and dimension <= 2:
         return SmallFactor(problem, NormalDraw(dimension))
     return problem
 
@@ -76,6 +77,8 @@ def noise_points(problem: AbstractProblem) -> tuple[NoiseLaw, Any]:
     """
     draw = problem.draw
     if isinstance(draw, NormalDraw):
+        if draw.size > _NORMALS:
+            raise NotApplicable(f"one step draws {draw.size} normals, at most {_NORMALS} are summed; {_REMEDY}.")
         return NoiseLaw.gaussian(draw.size), None
     if isinstance(draw, SignDraw):
         count, rows = 2**draw.size, lambda: _signs(draw.size)

@@ -48,21 +48,39 @@ def chain_expectation(step, observables, start, steps, noise, *, domain=None, to
     move = _lifted(lambda x, xi: step(x, xi), lift, "step")
     watched = _lifted_observables(observables, lift)
 
-    accuracy = _TOLERANCE[min(len(x0), 2)] if tolerance is None else tolerance
     moves = lambda k, x, points: np.stack([move(x, point) for point in points])
-    frames = lambda: framed_expectation(lambda: FramedChain(moves, x0, steps, noise), watched, accuracy)
-    box = lambda: box_chain_expectation(move, watched, x0, steps, noise, domain, accuracy)
+    return expected_of_chain(moves, watched, x0, steps, noise, domain=domain, tolerance=tolerance)
+
+
+def expected_of_chain(moves, observables, start, steps, noise, *, domain=None, tolerance=None, box=True):
+    """Expected observables of a chain that moves many states by many noise points at once.
+
+    Args:
+        moves: `moves(k, x, points)`, the next states, shape `(noises, d, N)`.
+        observables: functions of states of shape `(d, N)`.
+        start: shape `(d,)`.
+        steps: number of steps.
+        noise: a `NoiseLaw`.
+        domain: as in `chain_expectation`.
+        tolerance: as in `chain_expectation`.
+        box: whether a box may serve: not where steps differ from each other.
+    """
+    accuracy = _TOLERANCE[min(len(start), 2)] if tolerance is None else tolerance
+    move = lambda x, point: moves(0, x, np.asarray(point)[None])[0]
+    boxed = lambda: box_chain_expectation(move, observables, start, steps, noise, domain, accuracy)
+    framed = lambda: framed_expectation(lambda: FramedChain(moves, start, steps, noise), observables, accuracy)
     if domain is not None:
-        return box()
+        return boxed()
     # On a line a box is one small matrix for all steps; beyond, frames need far fewer numbers.
-    return _first_that_converges(*{1: (box, frames), 2: (frames, box)}.get(len(x0), (frames,)))
+    ways = {1: (boxed, framed), 2: (framed, boxed)}.get(len(start), (framed,))
+    return _first_that_converges(*(ways if box else (framed,)))
 
 
 def sde_expectation(drift, diffusion, observables, start, time, *, domain=None, tolerance=None):
     r"""Expected observables of an Itô equation, by its backward Kolmogorov equation.
 
-    $\partial_t u = b\cdot\nabla u + \tfrac12 SS^T : \nabla^2 u$ from $u = f$, on Hermite polynomials in a Gaussian frame
-    that moves with the law. In one and two dimensions, where that does not converge, on a Chebyshev box: a matrix
+    $\partial_t u = b\cdot\nabla u + \tfrac12 SS^T : \nabla^2 u$ from $u = f$, on Hermite polynomials in a Gaussian
+    frame that moves with the law. In one and two dimensions, where that does not converge, on a Chebyshev box: a matrix
     exponential in one dimension, the operator applied to vectors in two.
 
     Args:
@@ -96,13 +114,29 @@ def sde_expectation(drift, diffusion, observables, start, time, *, domain=None, 
         value = np.asarray(diffusion(x[0] if lift else x), dtype=float)
         return np.broadcast_to(value, x.shape)[:, None] if lift else value
 
-    accuracy = _TOLERANCE[min(len(x0), 2)] if tolerance is None else tolerance
-    process = lambda: FramedSDE(lambda t, x: speed(x), lambda t, x: factor(x), x0, time)
-    box = lambda: box_sde_expectation(speed, factor, watched, x0, time, domain, accuracy)
+    coefficients = lambda t, x: (speed(x), factor(x))
+    return expected_of_sde(coefficients, watched, x0, time, domain=domain, tolerance=tolerance)
+
+
+def expected_of_sde(coefficients, observables, start, time, *, domain=None, tolerance=None, box=True):
+    """Expected observables of an equation whose coefficients may depend on time.
+
+    Args:
+        coefficients: `coefficients(t, x)`, drift of shape `(d, N)` and noise factor of shape `(d, noises, N)`.
+        observables: functions of states of shape `(d, N)`.
+        start: shape `(d,)`.
+        time: duration.
+        domain: as in `sde_expectation`.
+        tolerance: as in `sde_expectation`.
+        box: whether a box may serve: not where coefficients depend on time.
+    """
+    accuracy = _TOLERANCE[min(len(start), 2)] if tolerance is None else tolerance
+    still = (lambda x: coefficients(0.0, x)[0]), (lambda x: coefficients(0.0, x)[1])
+    boxed = lambda: box_sde_expectation(*still, observables, start, time, domain, accuracy)
+    framed = lambda: framed_expectation(lambda: FramedSDE(coefficients, start, time), observables, accuracy)
     if domain is not None:
-        return box()
-    frames = lambda: framed_expectation(process, watched, accuracy)
-    return _first_that_converges(*((frames,) if len(x0) > 2 else (frames, box)))
+        return boxed()
+    return _first_that_converges(*((framed, boxed) if box and len(start) <= 2 else (framed,)))
 
 
 def _first_that_converges(*ways):

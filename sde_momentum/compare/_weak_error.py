@@ -45,7 +45,7 @@ def weak_error(
     There are four routes. Two of them sample nothing:
 
     - `"exact"`: closed first and second moments, for linear rules on quadratic losses and quadratic observables;
-    - `"transition"`: transition operators, for states of one or two components and any smooth loss; the noise is the
+    - `"transition"`: transition operators, for states of one to four components and any smooth loss; the noise is the
       problem's own (Gauss–Hermite, or the sum over all signs or minibatches), errors come with a residual;
     - `"coupled"`: rule and limit on one Brownian path (`CoupledLimit`), the problem's noise replaced by its Gaussian
       twin, and the solver's bias measured at two steps on the same paths;
@@ -53,8 +53,8 @@ def weak_error(
       of the one before.
 
     `"auto"` takes the first of exact, transition and coupled that serves the question; with `num_paths` or `target_snr`
-    the choice is between exact and coupled. Transition operators in two dimensions can take minutes, so there they are
-    to be asked for by name.
+    the choice is between exact and coupled. More than two components, and wide laws in two, can take transition
+    operators minutes, so there they are to be asked for by name.
 
     Args:
         rule: the optimizer.
@@ -118,7 +118,7 @@ def _measure(question: Question, rates: np.ndarray, sampling: Sampling, method: 
     """The route that was named, or the first that serves the question."""
     routes = {
         "exact": lambda: exact_errors(question, rates),
-        "transition": lambda: transition_errors(question, rates, largest=1 if method == "auto" else 2),
+        "transition": lambda: transition_errors(question, rates, thorough=method == "transition"),
         "coupled": lambda: coupled_errors(question, rates, sampling),
         "multilevel": lambda: multilevel_errors(question, rates, sampling),
     }
