@@ -1,7 +1,7 @@
 """The second route: equations and their terms in coordinates, for checking the calculus of graphs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import sympy as sp
@@ -9,6 +9,7 @@ import sympy as sp
 from ._coordinates_generator import generator_and_start
 from ._coordinates_operator import CoordinateOperator, logarithm, truncated
 from ._coordinates_polynomial import NOWHERE, JetPolynomial
+from ._coordinates_schedules import Unscheduled, without_schedules
 from ._coordinates_settling import settled
 from ._jets import Coordinate, JetRing
 from ._regime import Regime
@@ -88,10 +89,7 @@ def coordinate_equation(
     References:
         Li, Tai, E (2019), section 3: matching moments of one step.
     """
-    regime = regime or rule.default_regime()
-    if regime.schedules:
-        raise ValueError(f"regime `{regime.name}`: the second route has no schedules; leave `schedules` out.")
-    return equation_with(rule, regime, order, dimension, describes, ())
+    return equation_with(rule, regime or rule.default_regime(), order, dimension, describes, ())
 
 
 def equation_with(
@@ -100,6 +98,8 @@ def equation_with(
     """The equation in a ring that also holds what the expressions `extra` need."""
     if order < 1 or dimension < 1:
         raise ValueError(f"`order` and `dimension` must be positive integers, got {order} and {dimension}.")
+    if regime.schedules:
+        return _scheduled(rule, regime, order, dimension, describes, extra)
     below = order * regime.grade
 
     def read(exponent):
@@ -129,6 +129,32 @@ def equation_with(
         initial_shift=_vectors(ring, shift),
         obstruction=_lowest_high(ring, generator) or _lowest_high(ring, shift),
         describes=describes,
+    )
+
+
+def _scheduled(
+    rule: UpdateRule, regime: Regime, order: int, dimension: int, describes: str, extra: tuple[sp.Expr, ...]
+) -> CoordinateEquation:
+    """The equation with time-dependent coefficients, schedules followed as state variables."""
+    plain, fixed, stands_for = without_schedules(rule, regime, order)
+    found = equation_with(plain, fixed, order, dimension, describes, extra)
+    symbols = set(found.ring.symbols) | set(stands_for.values())
+    ring = JetRing(dimension, rule.state, symbols, found.ring.root)
+    moved = Unscheduled(found.ring, ring, stands_for).polynomial
+    own = lambda name: name not in stands_for
+    return replace(
+        found,
+        rule=rule,
+        regime=regime,
+        ring=ring,
+        drift={name: tuple(map(moved, values)) for name, values in found.drift.items() if own(name)},
+        covariance={
+            pair: tuple(tuple(map(moved, row)) for row in rows)
+            for pair, rows in found.covariance.items()
+            if all(map(own, pair))
+        },
+        initial_shift={name: tuple(map(moved, values)) for name, values in found.initial_shift.items() if own(name)},
+        obstruction={index: moved(value) for index, value in found.obstruction.items()},
     )
 
 

@@ -75,7 +75,14 @@ class Reading:
         return tuple(name for name in self.rule.state if name not in self.fast)
 
     def _is_fast(self, name: str) -> bool:
-        gap = self.ring.expand(1 - sp.diff(self._update[name], variable(name)), self.cutoff)
+        slope = sp.diff(self._update[name], variable(name))
+        states = slope.free_symbols & {variable(v) for v in self.rule.state}
+        gap = self.ring.expand(1 - slope.subs(dict.fromkeys(states, sp.Rational(1, 3))), self.cutoff)
+        if states and gap.lowest < self.clock.lowest:
+            raise ValueError(
+                f"rule `{self.rule.name}`: the rate at which `{name}` relaxes varies, which the route in coordinates "
+                "does not follow where a variable is fast."
+            )
         if 0 < gap.lowest < self.clock.lowest:
             raise Intermediate(name)
         return gap.lowest <= 0
@@ -93,7 +100,8 @@ class Reading:
             weights[variable(name)] = found
         moves = {name: self._update[name] - variable(name) for name in self.slow}
         if self.fast:
-            self.scale |= {name: self._lightest(move, weights) for name, move in moves.items()}
+            still = self.clock.lowest
+            self.scale |= {name: self._lightest(move, weights) if move != 0 else still for name, move in moves.items()}
         # Factors with negative powers of ε bring back what was cut off: keep that many powers more.
         if self._elementwise:
             self._margin = 2 * self.ring.root - 2 * gain

@@ -6,7 +6,18 @@ from functools import cache
 
 import pytest
 
-from sde_momentum.optimizers import adadelta, adagrad, adam, rmsprop
+from sde_momentum.optimizers import (
+    adadelta,
+    adagrad,
+    adam,
+    gd,
+    heavy_ball,
+    nesterov,
+    qhm,
+    rmsprop,
+    sgd,
+    sgdm,
+)
 from sde_momentum.symbolic import Limit, TensorExpression, difference, modified_equation
 
 derived = cache(modified_equation)
@@ -20,8 +31,8 @@ QUICK = [
     (adagrad(fixed_step=True), adagrad(fixed_step=True).regimes()[0], 2),
     (adadelta(), adadelta().regimes()[1], 1),
 ]
-LONG = [(adadelta(), adadelta().regimes()[0], order) for order in (1, 2)]
-LONG += [(adam(), regime, 1) for regime in adam().regimes()]
+LONG = [(adadelta(), regime, order) for regime in adadelta().regimes() for order in (1, 2)]
+LONG += [(adam(), regime, order) for regime in adam().regimes() for order in (1, 2)]
 
 
 def name(case):
@@ -40,11 +51,24 @@ def test_routes_agree(case, dimension):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("dimension", [1, 2])
 @pytest.mark.parametrize("case", LONG, ids=name)
-def test_routes_agree_on_longer_updates(case):
+def test_routes_agree_on_longer_updates(case, dimension):
     """AdaDelta's limits, and those of Adam with time in its functions, are found by both routes."""
     rule, regime, order = case
-    assert not any(difference(derived(rule, regime, order=order), 1).values())
+    assert not any(difference(derived(rule, regime, order=order), dimension).values())
+
+
+POLYNOMIAL = [gd(), sgd(), sgdm(), heavy_ball(), nesterov(), nesterov("full"), nesterov("pytorch"), qhm()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dimension", [1, 2])
+@pytest.mark.parametrize("rule", POLYNOMIAL, ids=lambda rule: rule.name)
+def test_routes_agree_on_every_regime(rule, dimension):
+    """Order 2 of every other entry of the catalogue under every one of its regimes: limits and obstructions."""
+    for regime in rule.regimes():
+        assert not any(difference(derived(rule, regime, order=2), dimension).values())
 
 
 def _perturbed(expression: TensorExpression, term: int) -> TensorExpression:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import sde_momentum.symbolic
-from sde_momentum.optimizers import heavy_ball, sgd, sgdm
+from sde_momentum.optimizers import heavy_ball, rmsprop, sgd, sgdm
 from sde_momentum.symbolic import (
     LEARNING_RATE,
     NoDiffusion,
@@ -130,6 +130,38 @@ def test_obstruction_with_momentum(rule_and_regime):
 def test_slow_variable(rule):
     """For the conserved combination of x and the fast variables the routes agree as well."""
     assert not any(difference(derived(rule, SMALL, order=2, describes="slow"), dimension=2).values())
+
+
+SCHEDULED = [
+    (sgd(), SMALL.scheduled(), 2),
+    (sgdm(), SMALL.scheduled(), 2),
+    (looking_ahead, SMALL.scheduled(), 2),
+    (sgdm(), Regime.noise_dominated(1).scheduled("relaxation_rate"), 1),
+    (squaring, SMALL.scheduled("decay", "learning_rate"), 2),
+    (rmsprop(), rmsprop().regimes()[1].scheduled(), 2),
+]
+
+
+@pytest.mark.parametrize("dimension", [1, 2])
+@pytest.mark.parametrize("case", SCHEDULED, ids=lambda case: f"{case[0].name}, {', '.join(case[1].schedules)}")
+def test_routes_agree_on_schedules(case, dimension):
+    """Time-dependent coefficients, derivatives of schedules included, come out alike with schedules as variables."""
+    rule, regime, order = case
+    limit = derived(rule, regime, order=order)
+    assert not any(difference(limit, dimension).values())
+    if order == 2 and dimension == 1:
+        frozen = {symbol: 0 for _, c in limit.drift["x"] for symbol in c.free_symbols if str(symbol).endswith("'")}
+        assert frozen
+        still = TensorExpression.collect((graph, c.subs(frozen)) for graph, c in limit.drift["x"])
+        wrong = replace(limit, drift={**limit.drift, "x": still})
+        assert {key[0] for key, value in difference(wrong, 1).items() if value} == {"drift"}
+
+
+def test_a_scheduled_memory_is_refused_by_the_second_route():
+    """Where the rate of a fast variable varies in time, the second route says that it does not follow."""
+    limit = derived(sgdm(), SMALL.scheduled("momentum"), order=2)
+    with pytest.raises(ValueError, match="the rate at which `m` relaxes varies"):
+        difference(limit, 1)
 
 
 # --- negative controls -----------------------------------------------------------------------------------------------
