@@ -37,6 +37,7 @@ class Algebra:
         self.loss = Tensor("L", 0, variables[0])
         self.cumulants = {2: Tensor("Sigma", 2, variables[0])}
         self.functions: dict[sp.Expr, Elementwise] = {}
+        self._compositions: dict[tuple[Graph, Graph], Combination] = {}
         known = {TEST: self.test, "L": self.loss, "Sigma": self.cumulants[2]}
         self.fields: FieldTable = FieldTable(known, variables[0])
         for variable in variables:
@@ -138,6 +139,12 @@ class Algebra:
 
     def compose(self, left: Graph, right: Graph) -> Combination:
         """(left ∘ right): the operator `left` acting on the function `right` f, by Leibniz' rule."""
+        key = (left, right)
+        if key not in self._compositions:
+            self._compositions[key] = self._compose(left, right)
+        return self._compositions[key]
+
+    def _compose(self, left: Graph, right: Graph) -> Combination:
         moved = shift(right, next_label(left))
         prefix = tuple(node for node in left if node.field != TEST)
         result: Combination = {}

@@ -142,7 +142,7 @@ class _Candidate:
 def _candidates(rule: UpdateRule, fast: tuple[str, ...], start: Regime) -> Iterator[_Candidate]:
     far = replace(start, clock=LEARNING_RATE ** sp.Rational(_FAR), small_parameter=None)
     try:
-        reduced = reduce_rule(replace(rule, fast=fast), far)
+        reduced = reduce_rule(replace(rule, fast=fast), far, follow="conserved")
     except ValueError:
         return
     if set(reduced.replacement) != set(fast):

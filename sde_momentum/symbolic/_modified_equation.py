@@ -1,17 +1,16 @@
 """The derivation: from an update rule and a regime to the equation it follows, or to the obstruction."""
 
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import sympy as sp
 
-from ._algebra import Algebra, accumulate
+from ._algebra import Algebra
 from ._elementwise_form import canonical_functions
-from ._elimination import Elimination, solve_left
+from ._elimination import Elimination
 from ._extraction import covariance_of, drift_of, obstruction_of, order_of
 from ._factor import NoFactor, factor_of
 from ._gaussian_factor import gaussian_factor
-from ._graph import canonical
 from ._limit import Limit, NoDiffusion
 from ._noise_law import GENERAL
 from ._one_step import OneStep
@@ -79,7 +78,7 @@ def _derive(rule: UpdateRule, regime: Regime, order: int, describes: str) -> Lim
         if obstruction:
             return NoDiffusion(rule, regime, order, obstruction, describes, "generator")
     start = derivation.start(describes)
-    obstruction = _lowest_obstruction(start.log())
+    obstruction = _lowest_obstruction(start)
     if obstruction:
         return NoDiffusion(rule, regime, order, obstruction, describes, "start")
     generator = canonical_functions(generator)
@@ -101,7 +100,7 @@ def _derive(rule: UpdateRule, regime: Regime, order: int, describes: str) -> Lim
         covariance=covariance,
         factor=factor,
         factor_gap=gap,
-        initial_shift=drift_of(canonical_functions(start.log())),
+        initial_shift=drift_of(canonical_functions(start)),
         eliminated=eliminated,
         describes=rule.state[0] if describes == "x" else "slow",
         slow_variable=in_rule_variables(parameters - derivation.reduced.raw_offset, rule) if eliminated else None,
@@ -175,11 +174,11 @@ class _Derivation:
         regime = rule.noise_of_step(regime)
         cutoff = below + regime.clock_exponent  # log P is the generator times the clock
         count = int(sp.ceiling(sp.Rational(cutoff) / sp.Rational(regime.clock_exponent))) if regime.schedules else 0
-        self.reduced: Reduced = reduce_rule(rule, regime, count)
+        self.reduced: Reduced = reduce_rule(rule, regime)
         derivatives = chains(regime, count + 1)
         state = {variable(v) for v in rule.state} | {GRADIENT, LEARNING_RATE}
         expressions = [*self.reduced.displacement.values(), *self.reduced.replacement.values()]
-        expressions += [self.reduced.gradient_offset, self.reduced.slow_offset, regime.noise_scale, regime.clock]
+        expressions += [self.reduced.gradient_offset, regime.noise_scale, regime.clock]
         expressions += list(regime.cumulant_scales.values())
         symbols = set().union(*(sp.sympify(e).free_symbols for e in expressions)) - state
         if regime.noise_law != GENERAL:
@@ -198,7 +197,8 @@ class _Derivation:
             cutoff,
         )
         self.identity = Operator.identity(self.algebra, cutoff)
-        self.elimination = Elimination(self.step, self.reduced.relaxation, cutoff) if self.reduced.replacement else None
+        relaxation = self.reduced.relaxation
+        self.elimination = Elimination(self.step, relaxation, regime.clock_exponent, cutoff) if relaxation else None
 
     def generator(self, describes: str) -> Operator:
         """The modified generator of the described variable."""
@@ -210,35 +210,10 @@ class _Derivation:
         """The logarithm of one step of the described variable."""
         if self.elimination is None:
             return self.step.apply(self.identity).log()
-        slow = self.elimination.evolution.log()
-        if describes == "slow":
-            return slow
-        # E f(x_k) = U V (V⁻¹ E V)^k f, where V = Π T and T f(y, m) = f(x).
-        change = self._observed
-        return solve_left(change, (slow @ change).truncated(self.cutoff))
-
-    @cached_property
-    def _observed(self) -> Operator:
-        """V, below the order: log E, with which it is multiplied, starts at the time per step."""
-        assert self.elimination is not None
-        return self.elimination.project(self._displaced_identity(), self.below)
-
-    def _displaced_identity(self) -> Operator:
-        """F ↦ f(y + offset(m)), that is f(x) as a function of the slow variable and the fast ones."""
-        fragments = self.step.fragments(self.reduced.slow_offset)
-        terms: dict = {}
-        parameters = self.algebra.variables[0]
-        for exponent, coefficient, prefix, slots in self.step.displacements({parameters: fragments}, Fraction(0)):
-            graph = canonical((*prefix, self.algebra.test.node(*slots)))
-            accumulate(terms.setdefault(exponent, {}), graph, coefficient)
-        return Operator(self.algebra, terms, self.cutoff)
+        return (self.elimination.evolution if describes == "x" else self.elimination.evolution_from_start).log()
 
     def start(self, describes: str) -> Operator:
-        """The operator S with E φ(Z(0)) = S φ(x_0), for fast variables that start at zero."""
-        if self.elimination is None:
-            return self.identity.truncated(self.below)
-        elimination = self.elimination
-        lift = elimination.lift
-        if describes != "slow":
-            lift = (lift @ self._observed).truncated(self.cutoff)
-        return lift.select(lambda graph: not any(elimination.degree(graph))).truncated(self.below)
+        """The logarithm of S in E φ(Z(0)) = S φ(x_0), for fast variables that start at zero."""
+        if self.elimination is None or describes == "slow":
+            return Operator.zero(self.algebra, self.below)
+        return self.elimination.inverse_start.log() * -1

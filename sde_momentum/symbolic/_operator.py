@@ -94,15 +94,10 @@ class Operator:
         """Compose, keeping what both truncations determine."""
         cutoff = min(self.cutoff + min(other.lowest, other.cutoff), other.cutoff + min(self.lowest, self.cutoff))
         total: dict[Exponent, Combination] = {}
-        for left_exponent, left, left_coefficient in self:
-            for right_exponent, right, right_coefficient in other:
-                exponent = left_exponent + right_exponent
-                if exponent >= cutoff:
-                    continue
-                target = total.setdefault(exponent, {})
-                for acting, acted in self.algebra.in_time(left, right_coefficient):
-                    for graph, coefficient in self.algebra.compose(acting, right).items():
-                        accumulate(target, graph, coefficient * left_coefficient * acted)
+        for left_exponent, left in self.terms.items():
+            for right_exponent, right in other.terms.items():
+                if left_exponent + right_exponent < cutoff:
+                    add_product(self.algebra, total.setdefault(left_exponent + right_exponent, {}), left, right)
         return Operator(self.algebra, total, cutoff)
 
     def exp(self) -> "Operator":
@@ -136,3 +131,13 @@ class Operator:
                 f"`{function}` needs an operator whose change vanishes with the small parameter, but a term of "
                 f"exponent {self.lowest} remains; a variable relaxes in O(1) steps and must be eliminated (`fast=…`)."
             )
+
+
+def add_product(algebra: Algebra, total: Combination, left: Combination, right: Combination, sign: int = 1) -> None:
+    """Add ± the composition of two combinations in place."""
+    for graph, coefficient in left.items():
+        for other, constant in right.items():
+            for acting, acted in algebra.in_time(graph, constant):
+                weight = coefficient * acted if sign > 0 else -(coefficient * acted)
+                for found, factor in algebra.compose(acting, other).items():
+                    accumulate(total, found, factor * weight)

@@ -8,7 +8,6 @@ import sympy as sp
 from ._expansion import leading_power, monomials
 from ._regime import Regime
 from ._rule import UpdateRule
-from ._schedules import later
 from ._symbols import GRADIENT, LEARNING_RATE, SCHEDULE, hyperparameter, variable
 
 _BOUNDS = tuple(map(Fraction, (1, 2, 4, 8)))  # powers of the learning rate to look for a leading part below
@@ -19,29 +18,27 @@ class Reduced:
     """A rule in the variables of a limit.
 
     Args:
-        displacement: slow variable → v' − v.
+        displacement: slow variable → v' − v; that of the first one is x, or what is conserved without gradients.
         replacement: fast variable → v'.
         relaxation: fast variable → its factor per step.
         gradient_offset: point of the gradient minus the slow variable.
-        slow_offset: x minus the slow variable y, linear in the fast variables in their natural scale.
-        raw_offset: the same in the rule's own variables.
+        raw_offset: x minus the y that is conserved without gradients, linear in the fast variables.
     """
 
     displacement: dict[str, sp.Expr]
     replacement: dict[str, sp.Expr]
     relaxation: dict[str, sp.Expr]
     gradient_offset: sp.Expr
-    slow_offset: sp.Expr
     raw_offset: sp.Expr
 
 
-def reduce_rule(rule: UpdateRule, regime: Regime, time_terms: int = 0) -> Reduced:
-    """Scale the hyperparameters and the state, find the fast variables, and change x to the slow variable.
+def reduce_rule(rule: UpdateRule, regime: Regime, *, follow: str = "x") -> Reduced:
+    """Scale the hyperparameters and the state, and find the fast variables.
 
     Args:
         rule: the optimizer.
         regime: its scaling.
-        time_terms: powers of the time per step to keep where a scheduled coefficient is taken one step later.
+        follow: what the first slow variable is: "x" itself, or the y that is "conserved" without gradients.
     """
     update, point = _scaled(rule, regime)
     _require_started(rule, regime, update, point)
@@ -51,36 +48,34 @@ def reduce_rule(rule: UpdateRule, regime: Regime, time_terms: int = 0) -> Reduce
     _require_linear(rule, fast, update)
     offset = _slow_offset(rule, fast, update)
     slow = [name for name in rule.state if name not in fast]
-    slow_symbols = [variable(name) for name in slow]
     scale = {name: _natural_scale(name, update, regime, slow) for name in fast}
     # x = y + offset(m), m = scale · m̂
-    substitution = {x: x + offset}
+    substitution = {x: x + offset} if follow == "conserved" else {}
     moved = {name: sp.expand(value.subs(substitution, simultaneous=True)) for name, value in update.items()}
     hats = {variable(name): scale[name] * variable(name) for name in fast}
     rescale = lambda expression: sp.expand(expression.subs(hats, simultaneous=True))
-    next_offset = (
-        later(offset, regime, time_terms)
-        .subs({variable(name): update[name] for name in rule.state}, simultaneous=True)
-        .subs(substitution)
-    )
     displacement = {
         name: rescale(sp.expand(value - variable(name))) for name, value in moved.items() if name not in fast
     }
-    parameters = rule.state[0]
-    if fast:
-        # x itself is y + offset; where functions of slow variables are in it they cancel in the expansion only.
-        move = sp.expand(moved[parameters] - x - next_offset)
-        displacement[parameters] = rescale(
-            sp.cancel(sp.together(move)) if offset.is_polynomial(*slow_symbols) else move
-        )
+    if fast and follow == "conserved":
+        move = _conserved_move(rule, update, offset, [variable(name) for name in slow])
+        displacement[rule.state[0]] = rescale(move.subs(substitution, simultaneous=True))
     return Reduced(
         displacement=displacement,
         replacement={name: rescale(moved[name] / scale[name]) for name in fast},
         relaxation={name: sp.diff(update[name], symbol) for name, symbol in zip(fast, symbols, strict=True)},
         gradient_offset=rescale(sp.expand(point.subs(substitution, simultaneous=True) - x)),
-        slow_offset=rescale(offset),
         raw_offset=offset,
     )
+
+
+def _conserved_move(rule: UpdateRule, update: dict, offset: sp.Expr, slow: list[sp.Symbol]) -> sp.Expr:
+    """The displacement of x − offset in the rule's own variables."""
+    x = variable(rule.state[0])
+    after = offset.subs({variable(name): update[name] for name in rule.state}, simultaneous=True)
+    move = sp.expand(update[rule.state[0]] - after - (x - offset))
+    # Where functions of slow variables are in the offset they cancel in the expansion only.
+    return sp.cancel(sp.together(move)) if offset.is_polynomial(*slow) else move
 
 
 def _scaled(rule: UpdateRule, regime: Regime) -> tuple[dict[str, sp.Expr], sp.Expr]:

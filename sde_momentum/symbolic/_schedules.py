@@ -39,16 +39,6 @@ def chains(regime: Regime, count: int) -> list[tuple[sp.Symbol, ...]]:
     return found
 
 
-def later(expression: sp.Expr, regime: Regime, count: int) -> sp.Expr:
-    """The expression one step later, to `count` terms of Taylor's formula."""
-    total, term = expression, expression
-    pairs = [pair for chain in chains(regime, count + 1) for pair in pairwise(chain)]
-    for power in range(1, count + 1):
-        term = sp.Add(*(sp.diff(term, symbol) * rate for symbol, rate in pairs)) * regime.clock / power
-        total += term
-    return total
-
-
 def mark_time(algebra: Algebra, derivatives: Iterable[tuple[sp.Symbol, ...]]) -> None:
     """Tell the coefficient field which symbol is the time derivative of which."""
     position = {symbol: place for place, symbol in enumerate(algebra.symbols)}
