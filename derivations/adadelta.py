@@ -71,27 +71,14 @@ assert not any(sm.symbolic.difference(sm.modified_equation(rule, loud, order=1),
 # A quadratic loss with Gaussian noise. The step size grows as the equation says.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 problem = sm.problems.quadratic(1.0, noise=0.3)
 numbers = {"learning_rate": 0.1, "rate_decay": 2.0, "eps0": 1.0}
 start = {"x": np.array(1.5), "G": np.array(1.5), "s": np.array(0.0)}
-setting = {"t1": 1.0, "num_paths": 4096, "seed": 1, "saves": 10, "progress": False}
-scale = numbers["learning_rate"] ** 2
-picked = lambda factor: {"x": lambda state: state["x"], "s": lambda state: state["s"] / factor}
-process = sm.chain(rule, problem, regime=ballistic, **numbers)
-optimizer = sm.simulate(process, start, observables=picked(scale), **setting)
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-gaps = []
-for limit in limits:
-    equation = sm.simulate(sm.sde(limit, problem, **numbers), start, dt=0.0125, observables=picked(1.0), **setting)
-    for axis, name in zip(axes, ("x", "s"), strict=True):
-        axis.plot(equation["time"], equation["mean"].sel(observable=name), label=f"equation, order {limit.order}")
-    gaps.append(abs(equation["mean"] - optimizer["mean"]).max("time"))
-for axis, name in zip(axes, ("x", "s"), strict=True):
-    axis.plot(optimizer["time"], optimizer["mean"].sel(observable=name), "ko", label="AdaDelta")
-    axis.set(xlabel=r"time $k\eta$", ylabel=f"mean of {name}")
-axes[0].legend()
-print("largest gaps of x and s:", *(np.round(gap.values, 4) for gap in gaps))
-assert np.all(gaps[1] < gaps[0] / 2)
+observables = {name: lambda state, name=name: state[name] for name in ("x", "s")}
+setting = {"t1": 1.0, "num_paths": 4096, "seed": 1, "observables": observables, **numbers}
+paths = sm.compare.mean_paths(rule, limits, problem, start, **setting)
+paths.plot()
+print(paths)
+assert np.all(paths.gaps.sel(process="order 2") < paths.gaps.sel(process="order 1") / 2)

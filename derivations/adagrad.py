@@ -70,24 +70,14 @@ assert not sm.modified_equation(warm, order=2).exists
 # AdaGrad itself.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 problem = sm.problems.quadratic(1.0, noise=0.3)
 numbers = {"learning_rate": 0.4, "eps0": 0.1}
 start = {"x": np.array(1.5), "G": np.array(0.5)}
-setting = {"t1": 1.6, "num_paths": 8192, "seed": 1, "saves": 10, "progress": False}
-setting["observables"] = {"x": lambda state: state["x"]}
-optimizer = sm.simulate(sm.chain(rule, problem, **numbers), start, **setting)
-figure, axis = plt.subplots(figsize=(5, 3.5), layout="constrained")
-gaps = []
-for limit in limits:
-    equation = sm.simulate(sm.sde(limit, problem, **numbers), start, dt=0.01, **setting)
-    axis.plot(equation["time"], equation["mean"].sel(observable="x"), label=f"equation, order {limit.order}")
-    gaps.append(float(abs(equation["mean"] - optimizer["mean"]).max()))
-axis.plot(optimizer["time"], optimizer["mean"].sel(observable="x"), "ko", label="AdaGrad")
-axis.set(xlabel=r"time $k\eta^2$", ylabel="mean of x")
-axis.legend()
-print(f"largest gap: order 1 {gaps[0]:.4f}, order 2 {gaps[1]:.4f}")
-assert gaps[1] < gaps[0] / 2
+setting = {"t1": 1.6, "num_paths": 8192, "seed": 1, "observables": {"x": lambda state: state["x"]}, **numbers}
+paths = sm.compare.mean_paths(rule, limits, problem, start, **setting)
+paths.plot()
+print(paths)
+assert np.all(paths.gaps.sel(process="order 2") < paths.gaps.sel(process="order 1") / 2)
 assert LEARNING_RATE in limits[1].drift["x"].free_symbols

@@ -84,25 +84,14 @@ print(sm.modified_equation(rule, rule.regimes()[1], order=1))
 # A quadratic loss with Gaussian noise and a large learning rate, from $m_0 = 0$ and $G_0 = 1$.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 problem = sm.problems.quadratic(1.0, noise=0.3)
 numbers = {"learning_rate": 0.1, "rate_beta1": 4.0, "rate_beta2": 2.0, "eps": 0.1}
 start = {"x": np.array(1.5), "m": np.array(0.0), "G": np.array(1.0)}
-setting = {"t1": 2.0, "num_paths": 4096, "seed": 1, "saves": 10, "progress": False}
-setting["observables"] = {name: lambda state, name=name: state[name] for name in ("x", "m")}
-optimizer = sm.simulate(sm.chain(plain, problem, regime=ballistic, **numbers), start, **setting)
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-gaps = []
-for limit in limits:
-    equation = sm.simulate(sm.sde(limit, problem, **numbers), start, dt=0.0125, **setting)
-    for axis, name in zip(axes, ("x", "m"), strict=True):
-        axis.plot(equation["time"], equation["mean"].sel(observable=name), label=f"equation, order {limit.order}")
-    gaps.append(abs(equation["mean"] - optimizer["mean"]).max("time"))
-for axis, name in zip(axes, ("x", "m"), strict=True):
-    axis.plot(optimizer["time"], optimizer["mean"].sel(observable=name), "ko", label="optimizer")
-    axis.set(xlabel=r"time $k\eta$", ylabel=f"mean of {name}")
-axes[0].legend()
-print("largest gaps of x and m:", *(np.round(gap.values, 4) for gap in gaps))
-assert np.all(gaps[1] < gaps[0] / 3)
+observables = {name: lambda state, name=name: state[name] for name in ("x", "m")}
+setting = {"t1": 2.0, "num_paths": 4096, "seed": 1, "observables": observables, **numbers}
+paths = sm.compare.mean_paths(plain, limits, problem, start, **setting)
+paths.plot()
+print(paths)
+assert np.all(paths.gaps.sel(process="order 2") < paths.gaps.sel(process="order 1") / 3)

@@ -93,25 +93,12 @@ for dimension in (1, 2):
 # at $G_0 = 1$, given with the parameters.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 problem = sm.problems.quadratic(1.0, noise=0.3)
 numbers = {"learning_rate": 0.1, "rate_decay": 2.0, "eps": 0.1}
 start = {"x": np.array(1.5), "G": np.array(1.0)}
-setting = {"t1": 2.0, "num_paths": 8192, "seed": 1, "saves": 10, "progress": False}
-setting["observables"] = {"x": lambda state: state["x"], "G": lambda state: state["G"]}
-optimizer = sm.simulate(sm.chain(rule, problem, regime=ballistic, **numbers), start, **setting)
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-gaps = []
-for limit in limits:
-    equation = sm.simulate(sm.sde(limit, problem, **numbers), start, dt=0.0125, **setting)
-    for axis, name in zip(axes, ("x", "G"), strict=True):
-        axis.plot(equation["time"], equation["mean"].sel(observable=name), label=f"equation, order {limit.order}")
-    gaps.append(abs(equation["mean"] - optimizer["mean"]).max("time"))
-for axis, name in zip(axes, ("x", "G"), strict=True):
-    axis.plot(optimizer["time"], optimizer["mean"].sel(observable=name), "ko", label="optimizer")
-    axis.set(xlabel=r"time $k\eta$", ylabel=f"mean of {name}")
-axes[0].legend()
-print("largest gaps of x and G:", *(np.round(gap.values, 4) for gap in gaps))
-assert np.all(gaps[1] < gaps[0] / 3)
+paths = sm.compare.mean_paths(rule, limits, problem, start, t1=2.0, num_paths=8192, seed=1, **numbers)
+paths.plot()
+print(paths)
+assert np.all(paths.gaps.sel(process="order 2") < paths.gaps.sel(process="order 1") / 3)

@@ -45,7 +45,7 @@ def run(*scripts: Path) -> dict[str, str]:
 def derivation(script: Path) -> str:
     """The cells before the first that computes in numbers: assumptions, derivation, and what is asserted of it."""
     cells = script.read_text().split("\n# %%")
-    numeric = [re.search("^import (jax|matplotlib)", cell, re.MULTILINE) is not None for cell in cells]
+    numeric = [re.search("^import (jax|matplotlib|numpy)", cell, re.MULTILINE) is not None for cell in cells]
     return "\n# %%".join(cells[: numeric.index(True)])
 
 

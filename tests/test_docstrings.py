@@ -13,6 +13,7 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 # Examples that compile or integrate for long; `make slow` runs them.
 SLOW = {
     "sde_momentum.compare._catalogue_study",
+    "sde_momentum.compare._mean_paths",
     "sde_momentum.compare._momentum_index",
     "sde_momentum.compare._observables",
     "sde_momentum.compare._slow_weak_error",

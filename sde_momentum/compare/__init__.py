@@ -26,6 +26,8 @@ from sde_momentum.compare._exact_identities import fluctuation_dissipation as fl
 from sde_momentum.compare._levels import CoupledLevels as CoupledLevels
 from sde_momentum.compare._linearize import affine_chain as affine_chain
 from sde_momentum.compare._linearize import affine_sde as affine_sde
+from sde_momentum.compare._mean_paths import MeanPaths as MeanPaths
+from sde_momentum.compare._mean_paths import mean_paths as mean_paths
 from sde_momentum.compare._momentum_index import MomentumIndexStudy as MomentumIndexStudy
 from sde_momentum.compare._momentum_index import momentum_index_study as momentum_index_study
 from sde_momentum.compare._momentum_pair import ScheduledChain as ScheduledChain
@@ -69,6 +71,8 @@ __all__ = [
     "SlowWeakError",
     "time_scales",
     "TimeScales",
+    "mean_paths",
+    "MeanPaths",
     "default_observables",
     "trace_of_hessian",
     "strong_error",

@@ -81,6 +81,12 @@ class Chain(eqx.Module):
         moved = {name: jax.tree.map(jnp.add, state[name], state[origin]) for name, origin in self.rule.start.items()}
         return state | moved
 
+    def in_limit_variables(self, state: State) -> State:
+        """Return a state in the variables and the scale of the limit: the inverse of `init` of a full start."""
+        apart = {n: jax.tree.map(jnp.subtract, state[n], state[origin]) for n, origin in self.rule.start.items()}
+        found = {**state, **apart}
+        return found | {n: jax.tree.map(lambda leaf, s=s: leaf / s, found[n]) for n, s in self.state_scales.items()}
+
     def gradient_point(self, state: State) -> PyTree[Array]:
         """Return the point where the rule takes its gradient."""
         return componentwise(self.rule.gradient_at, {**self.hyperparameters, **state})
