@@ -27,6 +27,8 @@ _NUMBERS = {
     "dampening": 0.7,
     "relaxation_rate": 1.5,
     "rate_decay": 0.5,
+    "rate_beta1": 2.0,
+    "rate_beta2": 0.5,
     "eps": 0.3,
     "eps0": 0.5,
     "sigma0": 0.8,
@@ -150,8 +152,18 @@ def settings() -> Iterator[Setting]:
     for regime in regimes_of(optimizers.sgd()):
         yield Setting(optimizers.sgd(), regime, "operators", place, 1.0, (10, 20, 40, 80, 160), 0.5, 5.0)
     for rule in linear[1:]:
-        yield Setting(rule, rule.default_regime(), "operators", place, 1.0, (16, 32, 64, 128), 0.1, 30.0)
+        yield Setting(rule, rule.default_regime(), "operators", place, 1.0, (32, 64, 128, 256), 0.1, 30.0)
     warm = {"x": 0.7, "G": 1.0}
-    for rule in (optimizers.rmsprop(), optimizers.adagrad()):
+    for rule, start in (
+        (optimizers.rmsprop(), warm),
+        (optimizers.adagrad(), warm),
+        (optimizers.adadelta(), {"x": 0.7, "G": 1.0, "s": 0.3}),
+        (optimizers.adam(bias_correction=False), {**warm, "m": 0.4}),
+        # Not from the first step: there the corrected averages are one gradient and its square, and the limit singular.
+        (optimizers.adam(), {"x": 0.7, "m": 0.2, "G": 0.5, "k": 1.0}),
+    ):
         for regime in regimes_of(rule):
-            yield Setting(rule, regime, "operators", warm, 0.5, (8, 16, 32, 64), 0.25, 60.0)
+            counts = (8, 16, 32, 64) if regime.grade == 1 else (4, 16, 64, 256)
+            # A step of a quarter on the clock is where the terms of the expansion are of one size.
+            unit = 0.25 ** (1 / float(regime.clock_exponent))
+            yield Setting(rule, regime, "operators", start, 0.5, counts, unit, 10.0 if len(start) < 3 else 30.0)

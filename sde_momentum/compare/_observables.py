@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
@@ -28,15 +29,13 @@ def default_observables(problem: AbstractProblem) -> dict[str, Observable]:
         >>> list(default_observables(double_well()))
         ['loss', 'mean x', 'mean x²']
     """
-
-    def mean_of(power: int) -> Observable:
-        def observable(x: PyTree[Array]) -> Array:
-            leaves = jax.tree.leaves(x)
-            return sum(jnp.sum(leaf**power) for leaf in leaves) / sum(leaf.size for leaf in leaves)
-
-        return observable
-
+    mean_of = lambda power: jax.tree_util.Partial(_mean_of_power, power)
     return {"loss": problem.loss, "mean x": mean_of(1), "mean x²": mean_of(2)}
+
+
+def _mean_of_power(power: int, x: PyTree[Array]) -> Array:
+    leaves = jax.tree.leaves(x)
+    return sum(jnp.sum(leaf**power) for leaf in leaves) / sum(leaf.size for leaf in leaves)
 
 
 def trace_of_hessian(problem: AbstractProblem) -> Observable:
@@ -73,16 +72,24 @@ def check_observables(observables: dict[str, Observable], x0: PyTree[Any]) -> di
     """
     if not observables:
         raise ValueError("`observables` is empty; leave it out for the loss and the moments of the parameters.")
+    abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), x0)
     for name, function in observables.items():
-        value = jnp.asarray(function(x0))
-        if value.shape != ():
+        found = eqx.filter_eval_shape(function, abstract)
+        if not hasattr(found, "shape") or found.shape != ():
             raise ValueError(
-                f"observable `{name}` must return one number for one replica, got shape {value.shape}: sum over the "
+                f"observable `{name}` must return one number for one replica, got "
+                f"{f'shape {found.shape}' if hasattr(found, 'shape') else type(found).__name__}: sum over the "
                 "components, or pass one observable each."
             )
+    for name, value in zip(observables, _values(tuple(observables.values()), x0), strict=True):
         if not bool(jnp.isfinite(value)):
             raise ValueError(
                 f"observable `{name}` is {float(value)} at x0: choose one that is finite on every path, such as "
                 "log(ε + x²) in place of log x."
             )
     return observables
+
+
+@eqx.filter_jit
+def _values(functions: tuple[Observable, ...], x0: PyTree[Any]) -> list[Array]:
+    return [jnp.asarray(function(x0)) for function in functions]

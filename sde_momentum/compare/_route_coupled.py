@@ -121,13 +121,17 @@ def check_finite(result: Any, rate: float) -> None:
 
 
 def differences(observables: Mapping[str, Observable], name: str) -> dict[str, Any]:
-    """Chain − fine and fine − coarse, on the joint state; made once, so that all learning rates share one program."""
+    """Chain − fine and fine − coarse, on the joint state, so that all learning rates share one program.
 
-    def between(function: Observable, left: str, right: str):
-        return lambda state: function(state[left][name]) - function(state[right][name])
-
+    They are pytrees of the observables: another study with the same functions finds the program again.
+    """
+    between = lambda function, left, right: jax.tree_util.Partial(_between, function, left, right, name)
     errors = {f"error: {k}": between(f, "chain", "fine") for k, f in observables.items()}
     return errors | {f"bias: {k}": between(f, "fine", "coarse") for k, f in observables.items()}
+
+
+def _between(function: Observable, left: str, right: str, name: str, state: Any) -> Any:
+    return function(state[left][name]) - function(state[right][name])
 
 
 def other_seed(seed: Seed, number: int) -> int:

@@ -96,12 +96,18 @@ def _one_limit(processes: Sequence[Any]) -> bool:
 def _level_differences(observables: Mapping[str, Observable], name: str, with_limit: bool) -> dict[str, Any]:
     """(chain − limit at η) − (chain − limit at η/2), and the same of the solver's bias."""
     if not with_limit:
-        return {
-            f"error: {key}": lambda s, f=f: f(s["coarse"]["chain"][name]) - f(s["fine"]["chain"][name])
-            for key, f in observables.items()
-        }
+        partial = lambda f: jax.tree_util.Partial(_between_chains, f, name)
+        return {f"error: {key}": partial(f) for key, f in observables.items()}
     single = differences(observables, name)
-    return {key: lambda s, d=d: d(s["coarse"]) - d(s["fine"]) for key, d in single.items()}
+    return {key: jax.tree_util.Partial(_between_levels, difference) for key, difference in single.items()}
+
+
+def _between_chains(function: Observable, name: str, state: Any) -> Any:
+    return function(state["coarse"]["chain"][name]) - function(state["fine"]["chain"][name])
+
+
+def _between_levels(difference: Any, state: Any) -> Any:
+    return difference(state["coarse"]) - difference(state["fine"])
 
 
 def _planned(levels: _Levels, sampling: Sampling):
