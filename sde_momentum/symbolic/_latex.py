@@ -1,13 +1,15 @@
 """Limits, obstructions and expressions as LaTeX."""
 
+from dataclasses import replace
+
 import sympy as sp
 
 from ._coefficient_form import expression
+from ._decayed_loss import decayed
 from ._latex_style import LATEX, LATEX_PROCESS
 from ._limit import ORDER_CONVENTION, Limit, NoDiffusion
 from ._obstruction_statement import obstruction_terms, refusal, remedy
-from ._phrases import tensor
-from ._statement import assumptions, equations, exceptions, meaning, quiet_start, reading, start
+from ._statement import alone, assumptions, decay_term, equations, exceptions, meaning, quiet_start, reading, start
 from ._tensor_expression import TensorExpression
 
 
@@ -18,7 +20,7 @@ def expression_latex(value: sp.Expr) -> str:
 
 def tensor_latex(value: TensorExpression) -> str:
     r"""Write a tensor expression, `-\nabla \left( L + \dots \right)`."""
-    return tensor(LATEX, value)
+    return alone(LATEX, value)
 
 
 def limit_latex(limit: Limit) -> str:
@@ -74,15 +76,18 @@ def _listed(formulas: list[str]) -> str:
 
 
 def _limit_rows(limit: Limit) -> list[str]:
-    dynamics = [f"{left} &= {right}" for left, right in equations(LATEX_PROCESS, limit)]
+    shown, rate = decayed(limit)
+    process = LATEX_PROCESS if rate is None else replace(LATEX_PROCESS, decayed=True)
+    dynamics = [f"{left} &= {right}" for left, right in equations(process, shown)]
     assumed = rf" \qquad ({quiet_start(LATEX, limit)})"
-    starts = [f"{left} &= {right}{assumed}" for left, right in start(LATEX_PROCESS, limit)]
+    starts = [f"{left} &= {right}{assumed}" for left, right in start(process, shown)]
     if not limit.covariance:
         dynamics[-1] += rf" \qquad {LATEX.prose('(no noise)')}"
     described = rf"& {LATEX.prose(limit.calculus)}; \; " + r"; \; ".join(reading(LATEX, limit))
     away = exceptions(LATEX, limit)
     rows = [_header(limit), described, *dynamics, *starts, *([f"& {away}"] if away else [])]
-    return [*rows, *_notes(" ".join([*dynamics, *starts]))]
+    decay = "" if rate is None else decay_term(LATEX, rate, limit.rule.state[0])
+    return [*rows, *_notes(" ".join([*dynamics, *starts]), decay)]
 
 
 def _no_diffusion_rows(verdict: NoDiffusion) -> list[str]:
@@ -91,8 +96,8 @@ def _no_diffusion_rows(verdict: NoDiffusion) -> list[str]:
     return [*rows, *_notes(terms)]
 
 
-def _notes(formulas: str) -> list[str]:
+def _notes(formulas: str, decay: str = "") -> list[str]:
     """What the symbols stand for, and what an order means."""
-    symbols = meaning(LATEX, formulas)
+    symbols = meaning(replace(LATEX, decayed=bool(decay)), formulas, decay)
     where = [f"& {LATEX.prose('where ')} {_listed(symbols)}"] if symbols else []
     return [*where, f"& {LATEX.prose(ORDER_CONVENTION)}"]

@@ -13,9 +13,10 @@ class LatexStyle(Style):
     r"""LaTeX: `\frac{\eta}{4}\frac{1 + \beta}{1 - \beta}\,|\nabla L|^2`."""
 
     gradient_sign, hessian, noise_covariance, noise_factor = r"\nabla ", "H", r"\Sigma", r"\Sigma^{1/2}"
-    identity, loss, ones = "I", "L", r"\mathbf{1}"
+    identity, own_loss, ones = "I", "L", r"\mathbf{1}"
     kronecker, dot_sign, component_sign, noise_scale, noise = r"\delta", r" \cdot ", r" \, ", r"\sigma", r"\xi"
-    kappa, cumulant_n, second_derivative = r"\kappa", r"\kappa_{n}", r"\nabla^{2} L"
+    kappa, cumulant_n, own_second_derivative = r"\kappa", r"\kappa_{n}", r"\nabla^{2} L"
+    decayed_loss, decayed_second_derivative = r"\tilde L", r"\nabla^{2} \tilde L"
 
     def word(self, name: str) -> str:
         """Single letters stay, longer names stand upright."""

@@ -1,16 +1,19 @@
 """What a limit or an obstruction says, line by line, in either style."""
 
 import re
+from dataclasses import replace
 
 import sympy as sp
 
 from ._coefficient_form import coefficient, expression, signed_sum
+from ._decayed_loss import decay_rate, in_decayed_loss
 from ._factor import SQUARES_FACTOR
 from ._field_functions import SQUARED_GRADIENT
 from ._function_form import GRADIENT_NORM
+from ._graph import Node
 from ._limit import Limit
 from ._noise_law import INDEPENDENT, ISOTROPIC
-from ._phrases import as_factor, pieces_of
+from ._phrases import as_factor, pieces_of, tensor
 from ._regime import Regime
 from ._style import Style
 from ._symbols import variable
@@ -91,6 +94,24 @@ def equations(style: Style, limit: Limit) -> list[Line]:
     return lines
 
 
+def decay_term(style: Style, rate: sp.Expr, parameters: str) -> str:
+    """½ w |x|², by which the loss that a rule with weight decay descends differs from L."""
+    node = Node(parameters, ((0,),))
+    return tensor(style, TensorExpression.collect([((node, node), rate / 2)]), parameters)
+
+
+def alone(style: Style, value: TensorExpression) -> str:
+    """An expression by itself, with the loss that weight decay makes of L where that is shorter."""
+    rate = decay_rate([value], "x")
+    if rate is None:
+        return tensor(style, value)
+    written = tensor(replace(style, decayed=True), in_decayed_loss(value, rate, "x"))
+    with_decay = f"{style.decayed_loss} = {style.own_loss} + {decay_term(style, rate, 'x')}"
+    if style.hessian in written.replace(style.word("Heaviside"), ""):
+        with_decay += f", {style.hessian} = {style.decayed_second_derivative}"
+    return written + style.prose(" with ") + with_decay
+
+
 def exceptions(style: Style, limit: Limit) -> str:
     """As long as no component of ∇L is 0: where the coefficients jump or have kinks; empty if nowhere."""
     norm = {SQUARED_GRADIENT: GRADIENT_NORM}
@@ -121,13 +142,13 @@ def quiet_start(style: Style, limit: Limit) -> str:
     return ", ".join(f"{style.initial(name)} = {x if name in limit.rule.start else 0}" for name in limit.eliminated)
 
 
-def meaning(style: Style, formulas: str) -> list[str]:
-    """What the symbols that occur in `formulas` stand for, one definition each."""
+def meaning(style: Style, formulas: str, decay: str = "") -> list[str]:
+    """What the symbols that occur in `formulas` stand for, one definition each; `decay` is what L̃ has beside L."""
     covariance, root = style.noise_covariance, style.noise_factor
     cumulants, operators = style.kappa in formulas, formulas.replace(r"\Delta", "")
-    found = []
+    found = [f"{style.decayed_loss} = {style.own_loss} + {decay}"] if decay else []
     if covariance in formulas or cumulants:
-        found.append(f"g = {style.gradient(style.loss)} + {style.noise_scale} {style.noise}")
+        found.append(f"g = {style.gradient(style.own_loss)} + {style.noise_scale} {style.noise}")
     if covariance in formulas:
         square = f" = {root} {style.transposed(root)}" if root in formulas else ""
         found.append(f"{covariance} = {style.function('Cov', style.noise)}{square}")

@@ -29,15 +29,28 @@ class Style(ABC):
 
     Args:
         capital: write state variables as capitals, as the processes of an equation are.
+        decayed: write L̃ for the loss, that with the weight decay in it.
     """
 
     capital: bool = False
+    decayed: bool = False
 
     # Names of fields and operators, and what stands between factors.
-    gradient_sign = hessian = noise_covariance = noise_factor = identity = kronecker = loss = ""
-    dot_sign = component_sign = noise_scale = noise = kappa = cumulant_n = second_derivative = ""
+    gradient_sign = hessian = noise_covariance = noise_factor = identity = kronecker = own_loss = ""
+    dot_sign = component_sign = noise_scale = noise = kappa = cumulant_n = own_second_derivative = ""
     test_function = "f"
+    decayed_loss = decayed_second_derivative = ""
     ones = "1"
+
+    @property
+    def loss(self) -> str:
+        """The loss that derivatives are taken of."""
+        return self.decayed_loss if self.decayed else self.own_loss
+
+    @property
+    def second_derivative(self) -> str:
+        """The second derivative of the loss."""
+        return self.decayed_second_derivative if self.decayed else self.own_second_derivative
 
     def state(self, name: str) -> str:
         """A state variable."""

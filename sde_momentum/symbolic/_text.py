@@ -1,13 +1,15 @@
 """Limits, obstructions and expressions as text."""
 
+from dataclasses import replace
+
 import sympy as sp
 
 from ._coefficient_form import expression
+from ._decayed_loss import decayed
 from ._limit import ORDER_CONVENTION, Limit, NoDiffusion
 from ._obstruction_statement import obstruction_terms, refusal, remedy
-from ._phrases import tensor
 from ._regime import Regime
-from ._statement import assumptions, equations, exceptions, meaning, quiet_start, reading, start
+from ._statement import alone, assumptions, decay_term, equations, exceptions, meaning, quiet_start, reading, start
 from ._tensor_expression import TensorExpression
 from ._text_style import TEXT, TEXT_PROCESS
 
@@ -19,7 +21,7 @@ def expression_text(value: sp.Expr) -> str:
 
 def tensor_text(value: TensorExpression) -> str:
     """Write a tensor expression, `-∇(L + 1/4·η·|∇L|²)`."""
-    return tensor(TEXT, value)
+    return alone(TEXT, value)
 
 
 def regime_text(regime: Regime) -> str:
@@ -30,14 +32,17 @@ def regime_text(regime: Regime) -> str:
 def limit_text(limit: Limit) -> str:
     """Write a limit as a complete statement: assumptions, equations, start, meaning of the symbols, convention."""
     header = f"{limit.rule.name}, order {limit.order}, {regime_text(limit.regime)}"
-    dynamics = [f"{left} = {right}" for left, right in equations(TEXT_PROCESS, limit)]
-    starts = [f"{left} = {right}      ({quiet_start(TEXT, limit)})" for left, right in start(TEXT_PROCESS, limit)]
+    shown, rate = decayed(limit)
+    process = TEXT_PROCESS if rate is None else replace(TEXT_PROCESS, decayed=True)
+    dynamics = [f"{left} = {right}" for left, right in equations(process, shown)]
+    starts = [f"{left} = {right}      ({quiet_start(TEXT, limit)})" for left, right in start(process, shown)]
     if not limit.covariance:
         dynamics[-1] += "      (no noise)"
     away = exceptions(TEXT, limit)
     lines = [f"{header}  [{limit.calculus}; {'; '.join(reading(TEXT, limit))}]", *dynamics, *starts]
     lines += [away] if away else []
-    return "\n  ".join([*lines, *_notes("\n".join([*dynamics, *starts]))])
+    decay = "" if rate is None else decay_term(TEXT, rate, limit.rule.state[0])
+    return "\n  ".join([*lines, *_notes("\n".join([*dynamics, *starts]), decay)])
 
 
 def no_diffusion_text(verdict: NoDiffusion) -> str:
@@ -48,7 +53,7 @@ def no_diffusion_text(verdict: NoDiffusion) -> str:
     return "\n  ".join([*lines, *_notes(terms)])
 
 
-def _notes(formulas: str) -> list[str]:
+def _notes(formulas: str, decay: str = "") -> list[str]:
     """What the symbols stand for, and what an order means."""
-    symbols = meaning(TEXT, formulas)
+    symbols = meaning(replace(TEXT, decayed=bool(decay)), formulas, decay)
     return [*([f"where {', '.join(symbols)}"] if symbols else []), ORDER_CONVENTION]

@@ -12,9 +12,10 @@ from ._style import Factor, Style, runs
 class TextStyle(Style):
     """Plain text with Greek letters: `1/4·η·(1 + β)/(1 - β)·|∇L|²`."""
 
-    gradient_sign, hessian, noise_covariance, noise_factor, identity, loss = "∇", "H", "Σ", "Σ^{1/2}", "I", "L"
+    gradient_sign, hessian, noise_covariance, noise_factor, identity, own_loss = "∇", "H", "Σ", "Σ^{1/2}", "I", "L"
     kronecker, dot_sign, component_sign, noise_scale, noise = "δ", "·", "·", "σ", "ξ"
-    kappa, cumulant_n, second_derivative = "κ", "κₙ", "∇²L"
+    kappa, cumulant_n, own_second_derivative = "κ", "κₙ", "∇²L"
+    decayed_loss, decayed_second_derivative = "L̃", "∇²L̃"
 
     def word(self, name: str) -> str:
         """Names stay as they are."""
