@@ -82,7 +82,7 @@ class Elimination:
     @cached_property
     def _residues(self) -> list[Operator]:
         """R_0 − I, R_1, …, each below what the clock's powers in front of it leave of the cutoff."""
-        first, rest = self._relaxed(self.step.apply(self._identity), self.cutoff)
+        first, rest = self._relaxed(self.step.apply(self._identity, self.cutoff), self.cutoff)
         if rest.lowest <= 0:
             raise ValueError("the lift does not start from the identity: the eliminated variable is not fast here.")
         residues, cutoff = [first - self._identity], self.cutoff - self.clock

@@ -70,9 +70,9 @@ def modified_equation(
 def _derive(rule: UpdateRule, regime: Regime, order: int, describes: str) -> Limit | NoDiffusion:
     # What fails early is found before the work for a higher order; at order 1 + ⅛ all terms of size η are seen.
     stages = [stage + Fraction(1, 8) for stage in range(1, order)]
-    for below in [*(stage * regime.grade for stage in stages), order * regime.grade]:
-        derivation = _Derivation(rule, regime, below)
-        generator = derivation.generator(describes)
+    derivation = _Derivation(rule, regime, order * regime.grade)
+    for below in [*(stage * regime.grade for stage in stages), derivation.below]:
+        generator = derivation.generator(describes, below)
         _require_finite(rule, regime, generator)
         obstruction = _lowest_obstruction(generator)
         if obstruction:
@@ -82,8 +82,8 @@ def _derive(rule: UpdateRule, regime: Regime, order: int, describes: str) -> Lim
     if obstruction:
         return NoDiffusion(rule, regime, order, obstruction, describes, "start")
     generator = canonical_functions(generator)
-    covariance = covariance_of(generator) or _leading_covariance(rule, regime, below, describes)
-    too_large = indefinite_block(covariance, below)
+    covariance = covariance_of(generator) or _leading_covariance(rule, regime, derivation.below, describes)
+    too_large = indefinite_block(covariance, derivation.below)
     if too_large:
         return NoDiffusion(rule, regime, order, too_large, describes, "covariance")
     eliminated = tuple(derivation.reduced.replacement)
@@ -196,24 +196,30 @@ class _Derivation:
             regime,
             cutoff,
         )
-        self.identity = Operator.identity(self.algebra, cutoff)
-        relaxation = self.reduced.relaxation
-        self.elimination = Elimination(self.step, relaxation, regime.clock_exponent, cutoff) if relaxation else None
+        self._eliminations: dict[Fraction, Elimination] = {}
 
-    def generator(self, describes: str) -> Operator:
-        """The modified generator of the described variable."""
+    def generator(self, describes: str, below: Fraction | None = None) -> Operator:
+        """The modified generator of the described variable, below `below` if that is less than what is wanted."""
+        below = self.below if below is None else min(below, self.below)
         constant, exponent = self.clock
-        generator = (self._logarithm(describes).shifted(-exponent) * (1 / constant)).truncated(self.below)
+        generator = (self._logarithm(describes, below).shifted(-exponent) * (1 / constant)).truncated(below)
         return at_frozen_time(generator)
 
-    def _logarithm(self, describes: str) -> Operator:
+    def _logarithm(self, describes: str, below: Fraction) -> Operator:
         """The logarithm of one step of the described variable."""
-        if self.elimination is None:
-            return self.step.apply(self.identity).log()
-        return (self.elimination.evolution if describes == "x" else self.elimination.evolution_from_start).log()
+        cutoff = below + self.clock[1]
+        if not self.reduced.replacement:
+            return self.step.apply(Operator.identity(self.algebra, cutoff), cutoff).log()
+        elimination = self._eliminated(cutoff)
+        return (elimination.evolution if describes == "x" else elimination.evolution_from_start).log()
+
+    def _eliminated(self, cutoff: Fraction) -> Elimination:
+        if cutoff not in self._eliminations:
+            self._eliminations[cutoff] = Elimination(self.step, self.reduced.relaxation, self.clock[1], cutoff)
+        return self._eliminations[cutoff]
 
     def start(self, describes: str) -> Operator:
         """The logarithm of S in E φ(Z(0)) = S φ(x_0), for fast variables that start at zero."""
-        if self.elimination is None or describes == "slow":
+        if not self.reduced.replacement or describes == "slow":
             return Operator.zero(self.algebra, self.below)
-        return self.elimination.inverse_start.log() * -1
+        return self._eliminated(self.cutoff).inverse_start.log() * -1

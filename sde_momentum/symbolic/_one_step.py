@@ -6,6 +6,7 @@ expanded in Taylor series; eliminated (fast) variables enter polynomially and ar
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -73,6 +74,10 @@ class OneStep:
         gradient = [f._replace(exponent=f.exponent - self._gradient_exponent) for f in self._gradient()]
         self.displacement = {v: self.fragments(e, {GRADIENT: gradient}) for v, e in displacement.items()}
         self.replacement = {v: self.fragments(e, {GRADIENT: gradient}) for v, e in replacement.items()}
+        self._lowest_replacement = {
+            name: min((f.exponent for f in fragments if f.exponent < 0), default=Fraction(0))
+            for name, fragments in self.replacement.items()
+        }
         for name, fragments in self.displacement.items():
             lowest = min((fragment.exponent for fragment in fragments), default=Fraction(1))
             if displacement[name] == 1:
@@ -217,29 +222,37 @@ class OneStep:
     def _average(self, graph: Graph, cutoff: Fraction) -> dict[Fraction, Combination]:
         result: dict[Fraction, Combination] = {}
         slow = tuple(node for node in graph if node.field not in self.replacement)
-        for start, weight, fast in self._replaced(graph):
-            for exponent, coefficient, prefix, slots in self.displacements(self.displacement, start):
+        for start, weight, fast in self._replaced(graph, cutoff):
+            offset = next_label((*graph, *fast))
+            for further, coefficient, prefix, slots in self._moves:
+                exponent = start + further
                 if exponent >= cutoff:
-                    continue
-                offset = next_label((*graph, *fast))
+                    break
                 moved_slots = [(v, label + offset) for v, label in slots]
                 before = (*fast, *shift(prefix, offset))
                 for factor, nodes in self.algebra.apply_derivatives(before, slow, moved_slots):
                     self._expect(result, exponent, weight * coefficient * factor, nodes, cutoff)
         return {e: c for e, c in result.items() if c}
 
-    def _replaced(self, graph: Graph) -> list[tuple[Fraction, Coefficient, Graph]]:
+    @cached_property
+    def _moves(self) -> list[tuple]:
+        """The terms of exp(Δ·∂) for the slow variables, by rising powers of η."""
+        return sorted(self.displacements(self.displacement, Fraction(0)), key=lambda term: term[0])
+
+    def _replaced(self, graph: Graph, cutoff: Fraction) -> list[tuple[Fraction, Coefficient, Graph]]:
         """The product of the next values of the eliminated variables in `graph`, as (exponent, coefficient, nodes)."""
         products = [(Fraction(0), self.algebra.field.one, ())]
-        for node in graph:
-            if node.field not in self.replacement:
-                continue
+        eliminated = [node for node in graph if node.field in self.replacement]
+        # What the factors to come may take away again, where a variable follows one that is larger than itself.
+        slack = sum((self._lowest_replacement[node.field] for node in eliminated), Fraction(0))
+        for node in eliminated:
+            slack -= self._lowest_replacement[node.field]
             label = node.slots[0][0]
             extended = []
             for exponent, coefficient, nodes in products:
                 offset = next_label((*graph, *nodes))
                 for fragment in self.replacement[node.field]:
-                    if exponent + fragment.exponent < self.cutoff:
+                    if exponent + fragment.exponent + slack < cutoff:
                         fresh = relabel(shift(fragment.nodes, offset), {OUT: label})
                         extended.append(
                             (exponent + fragment.exponent, coefficient * fragment.coefficient, (*nodes, *fresh))
