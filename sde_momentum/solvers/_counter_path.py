@@ -1,5 +1,7 @@
 """Noise as a function of its address: a diffrax path that needs no memory and no order of evaluation."""
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -23,6 +25,17 @@ class Substeps(eqx.Module):
     """The increments over the equal parts of one macro step, as a solver such as `MacroEuler` asks for them."""
 
     values: tuple[Array, ...]
+
+
+class DeferredSubsteps(eqx.Module):
+    """`Substeps` that are drawn where they are read, in the loop of their reader."""
+
+    scale: Array
+    draw: Callable[[Array], tuple[Array, ...]] = eqx.field(static=True)
+
+    def drawn(self) -> Substeps:
+        """The increments."""
+        return Substeps(self.draw(self.scale))
 
 
 class WeakIncrement(eqx.Module):
@@ -219,15 +232,40 @@ class CounterPath(AbstractPath):
 
     def _substeps(self, start: Array, substeps: int) -> Substeps:
         count = substeps * self.stride
-        shared = self._shared(count)
-        if shared > 1 and count <= _LONGEST_RUN:
-            start = refuse(start, start % shared != 0, _NOT_ALIGNED)
-            draws = self._draws(start, count)
+        if self._share_run(count):
+            draws = self._draws(self._aligned(start, count), count)
             root = jnp.sqrt(jnp.asarray(self.dt)).astype(self.dtype)
             parts = (draws[i : i + self.stride] for i in range(0, count, self.stride))
             return Substeps(tuple(root * sum(part[1:], part[0]) for part in parts))
         firsts = (start + jnp.uint32(i * self.stride) for i in range(substeps))
         return Substeps(tuple(self._sum(first, self.stride, aligned=True) for first in firsts))
+
+    def _deferred(self, start: Array, substeps: int) -> DeferredSubsteps:
+        """The same substeps; what must be refused is refused here, and the rest happens in their reader's loop."""
+        if self._share_run(substeps * self.stride):
+            start = self._aligned(start, substeps * self.stride)
+        elif self.stride == 1 and self.size is not None:
+            return self._stored(start, substeps, self.size)
+        draw = lambda scale: tuple(scale * value for value in self._substeps(start, substeps).values)
+        return DeferredSubsteps(jnp.ones((), self.dtype), draw)
+
+    def _stored(self, start: Array, substeps: int, size: int) -> DeferredSubsteps:
+        """Vector noise, computed in a loop of its own; the reader's loop only takes the components apart."""
+        steps = start + jnp.arange(substeps, dtype=jnp.uint32)
+        stored = self.law.store(self.seed, self.path_index, steps, size, self.stream, self.dtype)
+
+        # XLA sees through a join that is taken apart at once, so the components are joined last.
+        def draw(scale: Array) -> tuple[Array, ...]:
+            parts = (self.law.components(stored, number, size) for number in range(substeps))
+            return tuple(jnp.stack([scale * part for part in components]) for components in parts)
+
+        return DeferredSubsteps(jnp.sqrt(jnp.asarray(self.dt)).astype(self.dtype), draw)
+
+    def _share_run(self, count: int) -> bool:
+        return self._shared(count) > 1 and count <= _LONGEST_RUN
+
+    def _aligned(self, start: Array, count: int) -> Array:
+        return refuse(start, start % self._shared(count) != 0, _NOT_ALIGNED)
 
     def evaluate(
         self,
@@ -236,8 +274,9 @@ class CounterPath(AbstractPath):
         left: bool = True,
         *,
         substeps: int | None = None,
+        deferred: bool = False,
         weak: bool = False,
-    ) -> Array | Substeps | WeakIncrement:
+    ) -> Array | Substeps | DeferredSubsteps | WeakIncrement:
         """The increment over [t0, t1], which must be one step of the path, both ends on its grid.
 
         Args:
@@ -246,10 +285,12 @@ class CounterPath(AbstractPath):
             left: has no effect; part of diffrax's interface.
             substeps: divide [t0, t1], now that many steps long, into its steps and return `Substeps`. For scalar noise,
                 whose steps share hashes, t0 must then be a multiple of the steps that share one.
+            deferred: return the substeps undrawn, for a solver that draws them in the loop that takes the substeps.
             weak: return a `WeakIncrement`, with independent signs.
 
         Returns:
-            The increment, of shape `(size, N)` without the axes that are absent; or `Substeps`; or `WeakIncrement`.
+            The increment, of shape `(size, N)` without the axes that are absent; or `Substeps`, `DeferredSubsteps`, or
+            `WeakIncrement`.
 
         Raises:
             RuntimeError: (equinox) a time is off the grid or outside the path; [t0, t1] is not one step.
@@ -260,7 +301,7 @@ class CounterPath(AbstractPath):
             return lax.fori_loop(jnp.uint32(0), self._step(t0), one, jnp.zeros(self.shape, self.dtype))
         start = self._start(t0, t1, substeps or 1)
         if substeps is not None:
-            return self._substeps(start, substeps)
+            return (self._deferred if deferred else self._substeps)(start, substeps)
         # A step starts at a multiple of the stride, hence of the number of steps that share words in a run so long.
         value = self._sum(start, self.stride, aligned=True)
         if not weak:

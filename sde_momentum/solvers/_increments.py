@@ -2,13 +2,15 @@
 
 import abc
 import math
+from itertools import chain
 
 import equinox as eqx
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
+from jaxtyping import PyTree
 
-from sde_momentum.solvers._normal import normal, normal_run
+from sde_momentum.solvers._normal import normal, normal_pairs, normal_run
 from sde_momentum.solvers._seed import Seed
 from sde_momentum.solvers._signs import STEPS_PER_HASH as SIGN_STEPS
 from sde_momentum.solvers._signs import sign_run, signs
@@ -24,6 +26,16 @@ class AbstractIncrements(eqx.Module):
         self, seed: Seed, path_index: ArrayLike, step: ArrayLike, size: int | None, stream: int, dtype: np.dtype
     ) -> Array:
         """Numbers of mean 0 and variance 1 for one step, shape `(size, N)`, or `(N,)` when `size` is `None`."""
+
+    def store(
+        self, seed: Seed, path_index: ArrayLike, steps: Array, size: int, stream: int, dtype: np.dtype
+    ) -> PyTree[Array]:
+        """The numbers of `draw` at several steps, computed apart from what reads them, in whatever form is fast."""
+        return [self.draw(seed, path_index, step, size, stream, dtype) for step in steps]
+
+    def components(self, stored: PyTree[Array], number: int, size: int) -> list[Array]:
+        """The components at step number `number` of what `store` has stored."""
+        return [stored[number][component] for component in range(size)]
 
     @abc.abstractmethod
     def alignment(self, count: int) -> int:
@@ -47,6 +59,15 @@ class GaussianIncrements(AbstractIncrements):
     def draw(self, seed, path_index, step, size, stream, dtype):
         """Standard normal numbers; see `normal`."""
         return normal(seed, path_index, step, size, stream=stream, dtype=dtype)
+
+    def store(self, seed, path_index, steps, size, stream, dtype):
+        """Pairs of normal numbers as complex ones, all steps in one loop."""
+        return normal_pairs(seed, path_index, steps[:, None, None], size, stream, dtype)
+
+    def components(self, stored, number, size):
+        """Real and imaginary parts."""
+        pairs = ((lax.real(pair), lax.imag(pair)) for pair in stored[number])
+        return list(chain.from_iterable(pairs))[:size]
 
     def alignment(self, count):
         """Four consecutive steps share a hash."""

@@ -52,8 +52,12 @@ def _scalar_normal(seed: Seed, path_index: ArrayLike, step: Array, stream: int, 
     return jnp.where((step & 1) != 0, second, first)
 
 
-def _vector_normal(seed: Seed, path_index: ArrayLike, step: Array, size: int, stream: int, dtype: np.dtype) -> Array:
-    blocks = (size + 1) // 2
+def normal_pairs(seed: Seed, path_index: ArrayLike, step: ArrayLike, size: int, stream: int, dtype: np.dtype) -> Array:
+    """`normal(..., size)` with components 2j and 2j + 1 as the parts of complex number j, computed in one loop.
+
+    Several steps, whose array then has two trailing axes of length 1, come in the same loop, along a leading axis.
+    """
+    blocks, step = (size + 1) // 2, as_word(step, "step")
 
     def compute() -> Array:
         high = vector_words(seed, path_index, step, blocks, Kind.GAUSSIAN, stream)
@@ -61,9 +65,13 @@ def _vector_normal(seed: Seed, path_index: ArrayLike, step: Array, size: int, st
         low = vector_words(seed, path_index, step, blocks, Kind.GAUSSIAN_LOW, stream) if wide else None
         return lax.complex(*_pair(high, low))
 
-    packed = materialize(step, compute)
+    return materialize(step.ravel()[0], compute)
+
+
+def _vector_normal(seed: Seed, path_index: ArrayLike, step: Array, size: int, stream: int, dtype: np.dtype) -> Array:
+    packed = normal_pairs(seed, path_index, step, size, stream, dtype)
     pairs = jnp.stack([packed.real, packed.imag], axis=1)
-    return pairs.reshape(2 * blocks, *pairs.shape[2:])[:size]
+    return pairs.reshape(-1, *pairs.shape[2:])[:size]
 
 
 def normal(

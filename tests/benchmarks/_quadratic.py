@@ -35,7 +35,8 @@ def _moments(y: Any, axis: int) -> tuple[Any, Any]:
 
 def _solve(increment: Callable, path: dfx.AbstractPath, steps: int, y0: Any, axis: int) -> Any:
     saves = dfx.SaveAt(steps=EVERY, fn=lambda t, y, args: _moments(y, axis))
-    rest = {"adjoint": dfx.DirectAdjoint(), "max_steps": steps + 1, "saveat": saves}
+    # Of diffrax's adjoints only this one runs a plain loop where `max_steps` is given, as `steps` here demands.
+    rest = {"adjoint": dfx.ForwardMode(), "max_steps": steps + 1, "saveat": saves}
     return dfx.diffeqsolve(FusedTerm(increment, path), dfx.Euler(), 0.0, steps * DT, DT, y0, **rest).ys
 
 

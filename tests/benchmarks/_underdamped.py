@@ -9,11 +9,14 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from sde_momentum.solvers import CounterPath, FusedTerm
+from sde_momentum.solvers import CounterPath, FusedTerm, MacroEuler
+from sde_momentum.solvers._normal import normal_pairs
+from sde_momentum.solvers._pack import in_one_loop
 from tests.benchmarks._contender import Contender
 from tests.benchmarks._workload import Workload
 
 DT = 2.0**-7
+SUBSTEPS = 8
 
 
 def force(x: Any) -> Any:
@@ -34,15 +37,39 @@ def _by_component(t: Any, y: tuple, args: Any, dt: Any, dw: Any) -> tuple:
     return p0 * dt, p1 * dt, kick0, kick1
 
 
-def _solve(increment: Callable, path: dfx.AbstractPath, steps: int, y0: Any) -> Any:
+def _solve(increment: Callable, path: dfx.AbstractPath, steps: int, y0: Any, substeps: int = 1) -> Any:
     rest = {"adjoint": dfx.DirectAdjoint(), "max_steps": None}
-    return dfx.diffeqsolve(FusedTerm(increment, path), dfx.Euler(), 0.0, steps * DT, DT, y0, **rest).ys
+    solver = dfx.Euler() if substeps == 1 else MacroEuler(substeps)
+    return dfx.diffeqsolve(FusedTerm(increment, path), solver, 0.0, steps * DT, substeps * DT, y0, **rest).ys
 
 
-def _ours(paths: int, steps: int, increment: Callable) -> Callable:
+def _ours(paths: int, steps: int, increment: Callable, substeps: int = 1) -> Callable:
     def solve(seed, y0):
         path = CounterPath(0.0, steps * DT, DT, seed, jnp.arange(paths, dtype=jnp.uint32), size=2)
-        return _solve(increment, path, steps, y0)
+        return _solve(increment, path, steps, y0, substeps)
+
+    return solve
+
+
+def _fused_loop(paths: int, steps: int) -> Callable:
+    """The same numbers without diffrax."""
+    path, root, dt = jnp.arange(paths, dtype=jnp.uint32), np.float32(DT**0.5), np.float32(DT)
+
+    def solve(seed, y0):
+        def body(number, y):
+            first = number * jnp.uint32(SUBSTEPS)
+            steps = first + jnp.arange(SUBSTEPS, dtype=jnp.uint32)[:, None, None]
+            pairs = normal_pairs(seed, path, steps, 2, 0, np.dtype(np.float32))
+
+            def substeps(y):
+                for pair in pairs:
+                    change = _by_component(0.0, y, None, dt, (root * pair[0].real, root * pair[0].imag))
+                    y = jax.tree.map(jnp.add, y, change)
+                return y
+
+            return in_one_loop(first, substeps, y)
+
+        return jax.lax.fori_loop(jnp.uint32(0), jnp.uint32(steps // SUBSTEPS), body, y0)
 
     return solve
 
@@ -85,8 +112,9 @@ def workload(quick: bool) -> Workload:
     zero, pair = jnp.zeros(paths, jnp.float32), jnp.zeros((2, paths), jnp.float32)
     pairs, parts = (pair, pair), (zero, zero, zero, zero)
     contenders = [
-        Contender.compiled(_OURS, _ours(paths, steps, _step), words, pairs, wide=True, **size),
-        Contender.compiled(_PARTS, _ours(paths, steps, _by_component), words, parts, wide=True, **size),
+        Contender.compiled(_OURS, _ours(paths, steps, _by_component, SUBSTEPS), words, parts, wide=True, **size),
+        Contender.compiled(_STOCK, _ours(paths, steps, _step), words, pairs, wide=True, **size),
+        Contender.compiled(_LOOP, _fused_loop(paths, steps), words, parts, wide=True, **size),
         Contender.compiled("lax.scan, jax.random.normal", _scan(**piece), key, pairs, **piece),
         Contender.compiled("diffrax batched, UnsafeBrownianPath", _batched(**piece), key, pairs, **piece),
         Contender("numpy, SFC64", _numpy(**piece), **piece),
@@ -94,11 +122,13 @@ def workload(quick: bool) -> Workload:
     return Workload("underdamped, 2 + 2 dimensions, state-dependent noise, float32", contenders, _RATIOS)
 
 
-_OURS = "diffrax, CounterPath, one array a variable"
-_PARTS = "diffrax, CounterPath, one array a component"
+_OURS = "diffrax, CounterPath and MacroEuler, one array a component"
+_STOCK = "diffrax, CounterPath and Euler, one array a variable"
+_LOOP = "our loop without diffrax"
 _RATIOS = {
     "against diffrax batched with its own noise": (_OURS, "diffrax batched, UnsafeBrownianPath", 11.0),
-    "the same, one array a component": (_PARTS, "diffrax batched, UnsafeBrownianPath", None),
+    "the same, Euler and one array a variable": (_STOCK, "diffrax batched, UnsafeBrownianPath", None),
+    "of our own loop without diffrax": (_OURS, _LOOP, 0.97),
     "against lax.scan by hand": (_OURS, "lax.scan, jax.random.normal", None),
     "against numpy": (_OURS, "numpy, SFC64", None),
 }
