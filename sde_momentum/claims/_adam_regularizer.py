@@ -160,9 +160,10 @@ def figure(dataset: xr.Dataset):
         value, error = at_zero(rates, end["mean"].values, end["standard_error"].values)
         right.errorbar([0], [value], [5 * error], **style)
     for name in ("law", "still"):
-        right.plot([0], dataset[name].values[-1:], "k*", ms=8, zorder=3)
+        label = "slow equations, η → 0" if name == "law" else None
+        right.plot([0], dataset[name].values[-1:], "k*", ms=8, zorder=3, label=label)
     left.set(xlabel="τ = kη²", ylabel="E tr (Diag H)$^{1/2}$")
-    right.set(xlabel="learning rate η", ylabel=f"at τ = {float(dataset['time'][-1]):g}")
+    right.set(xlabel="learning rate η", ylabel=f"E tr (Diag H)$^{{1/2}}$ at τ = {float(dataset['time'][-1]):g}")
     left.legend(fontsize="x-small", frameon=False)
     right.legend(fontsize="small", frameon=False, loc="center right")
     return fig
@@ -174,7 +175,7 @@ CLAIM = Claim(
     statement="With label noise SGD and SGDM descend tr H over O(1/η²) steps, and stand still where it is "
     "constant; Adam with equilibrated second moments and 1 − β₂ ∝ η² follows another slow equation, which "
     "descends tr (Diag H)^½, whatever its β₁.",
-    source="Li, Wen, Lyu (2025); Li, Wang, Arora (2022), Corollary 5.2",
+    source="Li, Wen, Lyu (2025); Li, Wang, Arora (2022)",
     experiment=experiment,
     figure=figure,
     theme=SLOW,

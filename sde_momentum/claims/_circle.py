@@ -96,7 +96,7 @@ CLAIM = Claim(
     title="Isotropic noise on a circle: the Itô term",
     statement="Under isotropic noise SGD and SGDM perform, over O(1/η²) steps, the same Brownian motion along "
     "a circle of minimizers: the mean position decays as e^(−s²τ/2), by the Itô term of the slow equation.",
-    source="Katzenberger (1991), Theorem 6.3; Li, Wang, Arora (2022), Theorem 4.6; Wang et al. (2024), Theorem 4.5",
+    source="Katzenberger (1991); Li, Wang, Arora (2022), Theorem 4.6; Wang et al. (2024), Theorem 4.5",
     experiment=experiment,
     figure=figure,
     theme=SLOW,

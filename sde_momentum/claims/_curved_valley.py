@@ -148,8 +148,9 @@ def _draw_valley(fig, axis, dataset: xr.Dataset) -> None:
     fig.colorbar(drawn, ax=axis, label="curvature h across", shrink=0.8)
     ends = np.array([point_at(float(dataset["law"][k])) for k in (0, -1)])
     axis.annotate("", ends[1] + [0.25, 0], ends[0] + [0.25, 0], arrowprops={"arrowstyle": "->", "color": "C3"})
-    axis.plot(*ends[0], "o", color="C3", ms=5)
-    axis.plot(*ends[1], "*", color="C3", ms=9)
+    axis.plot(*ends[0], "o", color="C3", ms=5, ls="none", label="start")
+    axis.plot(*ends[1], "*", color="C3", ms=9, ls="none", label="end of the law")
+    axis.legend(fontsize="x-small", loc="upper left", frameon=False)
     axis.set(xlabel="x₁", ylabel="x₂", xlim=(-2.1, 0.9), ylim=(-0.8, 2.2))
 
 
@@ -158,7 +159,7 @@ CLAIM = Claim(
     title="Along a curved valley, towards small curvature",
     statement="Where the noise points across a valley of minimizers, SGD and SGDM drift along it over O(1/η²) steps "
     "by −(s²/4) ∇ log det⁺ H: in units of s²/2 they descend half the logarithm of the curvature across.",
-    source="Li, Wang, Arora (2022), Theorem 4.6 and Corollary 5.1; Wang et al. (2024), Theorem 4.5",
+    source="Li, Wang, Arora (2022), Theorem 4.6; Wang et al. (2024), Theorem 4.5",
     experiment=experiment,
     figure=figure,
     theme=SLOW,

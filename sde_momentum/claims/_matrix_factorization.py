@@ -158,7 +158,7 @@ CLAIM = Claim(
     statement="With label noise SGD and SGDM on a matrix factorization descend tr H over O(1/η²) steps: the "
     "imbalance UᵀU − VᵀV of the factors decays as e^(−cτ/q), and tr H falls to twice the nuclear norm of the "
     "matrix over q.",
-    source="Li, Wang, Arora (2022), Corollary 5.2, for the slow flow; the law of the imbalance is derived here",
+    source="Li, Wang, Arora (2022), for the slow flow; the law of the imbalance is derived here",
     experiment=experiment,
     figure=figure,
     theme=SLOW,

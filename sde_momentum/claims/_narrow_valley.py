@@ -245,7 +245,7 @@ CLAIM = Claim(
     statement="On a quadratic loss with curvature h, SGDM is stable for ηh < 2(1+β)/(1−β) and does not "
     "oscillate below (1−√β)/(1+√β). Where GD zig-zags at the edge of its stability, SGDM turns round seldom; "
     "tuned, GD contracts by (κ−1)/(κ+1) a step and SGDM by (√κ−1)/(√κ+1), κ being the condition number.",
-    source="Polyak (1964) for the rates; Wang, Malladi, Wang, Lyu, Li (2024), Section 5, for what momentum is good for",
+    source="Polyak (1964) for the rates; Wang, Malladi, Wang, Lyu, Li (2024), for what momentum is good for",
     experiment=experiment,
     figure=figure,
     theme=FINITE,

@@ -145,6 +145,7 @@ def figure(dataset: xr.Dataset):
         traces = begin(dataset["trace"].sel(run=run).values)
         axis.plot(times, traces.T, color=f"C{number}", lw=0.5, alpha=0.5)
         axis.plot(times, traces.mean(axis=0), "os^"[number], color=f"C{number}", ms=4, label=str(run))
+    axis.plot([], [], color="0.6", lw=0.5, label="single runs")
     axis.set(xlabel="τ = kη²", ylabel="tr H at interpolation")
     axis.legend(fontsize="small", frameon=False, loc="lower left")
     return fig
@@ -156,7 +157,7 @@ CLAIM = Claim(
     statement="On real data a network that interpolates, trained on with label noise by SGD or SGDM over "
     "O(1/η²) steps, loses trace of the Hessian along the slow flow −(c/4) ∇ tr H, both alike; without label "
     "noise it does not.",
-    source="Blanc et al. (2020); Li, Wang, Arora (2022), Corollary 5.2; Wang et al. (2024), Theorem 4.5",
+    source="Blanc et al. (2020); Li, Wang, Arora (2022); Wang et al. (2024), Theorem 4.5",
     experiment=experiment,
     figure=figure,
     theme=SLOW,

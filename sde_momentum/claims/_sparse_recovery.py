@@ -147,7 +147,7 @@ CLAIM = Claim(
     statement="Over O(1/η²) steps SGD and SGDM with label noise take a diagonal linear network from a large "
     "start to the sparse weights behind the data, by descending tr H; without noise gradient descent from the "
     "same start does not.",
-    source="Li, Wang, Arora (2022), Theorem 6.1; Wang et al. (2024), Theorem 4.5, for momentum",
+    source="Li, Wang, Arora (2022); Wang et al. (2024), Theorem 4.5, for momentum",
     experiment=experiment,
     figure=figure,
     theme=SLOW,

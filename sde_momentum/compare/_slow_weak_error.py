@@ -107,6 +107,11 @@ def slow_weak_error(
         _check_steps(t1, rate)
     values_at(functions, x0)
     start, point, sampled = slow_start(problem, x0, codimension)
+    if sampled and 4 * slow_steps > _check_steps(t1, rates[0]):
+        raise ValueError(
+            f"`slow_steps` = {slow_steps}: the slow equation takes 4 times as many steps, more than the "
+            f"{_check_steps(t1, rates[0])} of the optimizer at η = {rates[0]:g}; take fewer, or smaller learning rates."
+        )
     codimension = int(point.space.codimension)  # found once, not at every iterate
     settings = [replace(setting, codimension=codimension) for setting in settings]
     run = _Run(x0, start, codimension, sampled, functions, rates, saves, slow_steps, limit)

@@ -151,7 +151,6 @@ def time_scales(
     start, point, sampled = slow_start(problem, x0, codimension)
     setting = replace(setting, codimension=int(point.space.codimension))  # found once, not at every step
     slow = setting.slow()
-    state = slow.at(start)
     tables = []
     for rate in learning_rates:
         steps = _steps(rate, exponents, t1, aligned=sampled)
@@ -160,10 +159,10 @@ def time_scales(
         discrete = simulate(setting.chain(rate), x0, t1=times[-1], saves=tuple(times), seed=seed, **run)
         if sampled:
             unit = steps[0] * rate**2
-            there = simulate(slow, state, t1=times[-1], dt=unit, saves=tuple(times), seed=_other(seed), **run)
+            there = simulate(slow, start, t1=times[-1], dt=unit, saves=tuple(times), seed=_other(seed), **run)
             values, errors = there["mean"].values, there["standard_error"].values
         else:
-            values, _ = slow_flow(slow, state, times, observables)
+            values, _ = slow_flow(slow, slow.at(start), times, observables)
             errors = np.zeros_like(values)
         fast = _gradient_flow(problem, x0, np.asarray(steps) * rate, tuple(observables.values()))
         table = {"discrete": discrete["mean"].values, "standard_error": discrete["standard_error"].values}

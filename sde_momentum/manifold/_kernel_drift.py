@@ -71,7 +71,7 @@ def kernel_slow_drift(
         [1.6, -0.8]
 
     References:
-        Blanc et al. (2020); Li, Wang, Arora (2022), corollary 5.2.
+        Blanc et al. (2020); Li, Wang, Arora (2022).
     """
     check_relaxation_rate(relaxation_rate)
     unravel = ravel_pytree(params)[1]

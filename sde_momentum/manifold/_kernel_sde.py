@@ -81,7 +81,7 @@ class KernelSlowSDE(eqx.Module):
         (2,)
 
     References:
-        Blanc et al. (2020); Li, Wang, Arora (2022), corollary 5.2.
+        Blanc et al. (2020); Li, Wang, Arora (2022).
     """
 
     problem: Any

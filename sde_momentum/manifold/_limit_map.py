@@ -94,7 +94,7 @@ def limit_map(
         ('ON_MANIFOLD', ['0.6000', '0.8000'])
 
     References:
-        Katzenberger (1991), section 1; Li, Wang, Arora (2022), definition 3.3.
+        Katzenberger (1991); Li, Wang, Arora (2022).
     """
     x = jnp.asarray(x)
     if x.ndim != 1 or not jnp.issubdtype(x.dtype, jnp.floating):

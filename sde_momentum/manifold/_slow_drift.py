@@ -75,7 +75,7 @@ def slow_drift(
         True
 
     References:
-        Katzenberger (1991), theorem 6.3; Li, Wang, Arora (2022), theorem 4.6; Wang et al. (2024), theorem 4.5.
+        Katzenberger (1991); Li, Wang, Arora (2022), theorem 4.6; Wang et al. (2024), theorem 4.5.
     """
     check_relaxation_rate(relaxation_rate)
     sigma = covariance(x) if callable(covariance) else jnp.asarray(covariance)
