@@ -69,7 +69,7 @@ class Chain(eqx.Module):
 
         To start other variables elsewhere, give a dict with a value for every state variable, in the scale of the
         limit: a variable v that the regime writes as s v̂ starts at s times what is given, from x0 where the rule
-        starts it there.
+        starts it there. Parameters that are a dict with just these names are taken for such a start: nest them.
         """
         given = full_start(x0, self.rule.state)
         if given is not None:

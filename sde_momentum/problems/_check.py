@@ -13,13 +13,23 @@ from jaxtyping import Array, ArrayLike, PyTree
 def check_parameters(x: PyTree[ArrayLike]) -> PyTree[Array]:
     """Return `x` with array leaves; refuse leaves that have no real gradient."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(x):
-        dtype = jnp.result_type(leaf)
+        dtype = _dtype(leaf, f"x{jax.tree_util.keystr(path)}")
         if not jnp.issubdtype(dtype, jnp.floating):
             raise ValueError(
                 f"x{jax.tree_util.keystr(path)} has dtype {dtype}, but parameters must be real floating point: "
                 "convert them with jnp.asarray(leaf, dtype=float)."
             )
     return jax.tree.map(jnp.asarray, x)
+
+
+def _dtype(leaf: Any, name: str) -> Any:
+    """Type of a leaf; refuse functions and words, which whole models carry along."""
+    if not hasattr(leaf, "dtype") and not isinstance(leaf, bool | int | float | complex):
+        raise ValueError(
+            f"{name} is a {type(leaf).__name__}, not an array: keep what is not a number out of the pytree, as "
+            "eqx.partition(model, eqx.is_inexact_array) does."
+        )
+    return jnp.result_type(leaf)
 
 
 def check_shape(x: Array, shape: tuple[int, ...], name: str = "x") -> Array:
@@ -66,7 +76,8 @@ def check_scalar(value: Any, name: str = "loss") -> Array:
 def check_finite(tree: PyTree[ArrayLike], name: str) -> PyTree[Array]:
     """Return `tree` with array leaves; refuse NaN and infinity in concrete floating-point leaves."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        if isinstance(leaf, jax.core.Tracer) or not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact):
+        dtype = _dtype(leaf, f"{name}{jax.tree_util.keystr(path)}")
+        if isinstance(leaf, jax.core.Tracer) or not jnp.issubdtype(dtype, jnp.inexact):
             continue
         bad = int(np.size(leaf) - np.count_nonzero(np.isfinite(np.asarray(leaf))))
         if bad:

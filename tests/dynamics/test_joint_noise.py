@@ -44,7 +44,7 @@ def test_joint_factor(name):
     def both(w):
         return jnp.concatenate([problem.noise_product(x, w[:3]), squares_product(problem, x, w)])
 
-    factor = jax.vmap(both, out_axes=-1)(jnp.eye(components))
+    factor = jax.jit(jax.vmap(both, out_axes=-1))(jnp.eye(components))
     vector = lambda z: jnp.concatenate([xi := problem.noise_product(x, z), xi**2])
     _, wanted = moments(law, vector)
     np.testing.assert_allclose(factor @ factor.T, wanted, rtol=1e-12, atol=1e-14)
@@ -96,7 +96,8 @@ def test_noise_of_one_step(name):
     flat = lambda state: jnp.concatenate([state["x"], state["G"]])
     _, wanted = moments(law, lambda z: flat(optimizer.step(0, optimizer.init(start), z)))
     wanted = wanted / 1e-4
-    columns = jax.vmap(lambda w: flat(equation.noise_product(0.0, start, None, w)))(jnp.eye(equation.noise_dim))
+    column = lambda w: flat(equation.noise_product(0.0, start, None, w))
+    columns = jax.jit(jax.vmap(column))(jnp.eye(equation.noise_dim))
     found = columns.T @ columns
     np.testing.assert_allclose(found, wanted, rtol=2e-3, atol=2e-3 * np.abs(wanted).max())
 
@@ -106,8 +107,13 @@ def test_fused_increment_is_drift_plus_noise():
     equation = sde(ballistic(2), problem_with(problems.SkewedDraw(3)), **NUMBERS)
     state = equation.init({"x": jnp.asarray([0.4, -0.2]), "G": jnp.asarray([0.7, 1.1])})
     w = jnp.linspace(-1, 1, equation.noise_dim)
-    whole = equation.increment(0.0, state, None, 0.1, w)
-    drift, noise = equation.drift(0.0, state, None), equation.noise_product(0.0, state, None, w)
+
+    @jax.jit
+    def evaluate(state, w):
+        apart = equation.drift(0.0, state, None), equation.noise_product(0.0, state, None, w)
+        return equation.increment(0.0, state, None, 0.1, w), *apart
+
+    whole, drift, noise = evaluate(state, w)
     for variable in state:
         np.testing.assert_allclose(whole[variable], 0.1 * drift[variable] + noise[variable], rtol=1e-12)
 
@@ -131,7 +137,8 @@ def test_time_starts_at_the_first_step():
     equation = sde(modified_equation(rule), problems.quadratic(1.0, noise=0.3), **numbers)
     state = equation.init(1.0)
     assert float(state["k"]) == pytest.approx(0.01)
-    assert all(np.isfinite(value) for value in jax.tree.leaves(equation.drift(0.0, state, None)))
+    drift = jax.jit(lambda state: equation.drift(0.0, state, None))(state)
+    assert all(np.isfinite(value) for value in jax.tree.leaves(drift))
 
 
 def test_unknown_noise_is_refused():

@@ -45,6 +45,8 @@ CASES = {
     "zero batch": (lambda: _fit(batch_size=0), "batch_size must be at least 1"),
     "fractional batch": (lambda: _fit(batch_size=2.5), "batch_size must be a whole number"),
     "batch beyond the data": (lambda: _fit(batch_size=6, replacement=False), "batch_size=6 exceeds the 5 examples"),
+    "function among the parameters": (lambda: _fit(start={"w": jnp.ones(3), "f": jnp.tanh}), "eqx.partition"),
+    "word among the data": (lambda: _fit(data={"x": ROWS, "name": "rows"}), "a scalar"),
     "integer parameters": (lambda: _fit().gradient(jnp.ones(3, int)), "x has dtype int64"),
     "integer leaf": (lambda: problems.breast_cancer().loss({"bias": 0, "weights": jnp.ones(30)}), r"x\['bias'\]"),
     "no start": (lambda: _fit().initial(), "pass start="),
