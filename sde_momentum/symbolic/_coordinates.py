@@ -32,7 +32,8 @@ class CoordinateEquation:
         covariance: (variable, variable), in the order of the state → rows of components.
         initial_shift: variable → components of the shift of the start.
         obstruction: tuple of coordinates (variable, component), sorted → coefficient of those derivatives of f, at the
-            lowest power of η where three or more occur; empty when the equation has the order.
+            lowest power of η where three or more occur, or two or more in the shift of the start; empty when the
+            equation has the order.
         describes: `"x"` or `"slow"`.
     """
 
@@ -127,7 +128,7 @@ def equation_with(
         drift=_vectors(ring, generator),
         covariance=_matrices(ring, second),
         initial_shift=_vectors(ring, shift),
-        obstruction=_lowest_high(ring, generator) or _lowest_high(ring, shift),
+        obstruction=_lowest_high(ring, generator, 2) or _lowest_high(ring, shift, 1),
         describes=describes,
     )
 
@@ -169,9 +170,9 @@ def _leading(operator: CoordinateOperator) -> CoordinateOperator:
     return {index: value for index, value in kept.items() if value}
 
 
-def _lowest_high(ring: JetRing, operator: CoordinateOperator) -> dict[Index, JetPolynomial]:
-    """The lowest coefficients of three or more derivatives."""
-    found = _leading({index: value for index, value in operator.items() if sum(index) > 2})
+def _lowest_high(ring: JetRing, operator: CoordinateOperator, allowed: int) -> dict[Index, JetPolynomial]:
+    """The lowest coefficients of more than `allowed` derivatives."""
+    found = _leading({index: value for index, value in operator.items() if sum(index) > allowed})
     return {_coordinates(ring, index): value for index, value in found.items()}
 
 

@@ -37,12 +37,26 @@ def difference(limit: Limit | NoDiffusion, dimension: int) -> Components:
     describes = "slow" if limit.describes == "slow" else "x"
     coefficients = tuple(in_dimension(c, dimension) for e in _expressions(limit) for _, c in e)
     second = equation_with(limit.rule, limit.regime, limit.order, dimension, describes, coefficients)
+    if isinstance(limit, NoDiffusion) and limit.part == "covariance" and second.exists:
+        return _block_difference(limit, second)
     both_exist = second.exists and isinstance(limit, Limit)
     ours = _limit_components(limit, second) if isinstance(limit, Limit) else _obstruction_components(limit, second)
     theirs = _equation_components(second)
     keys = [key for key in {**ours, **theirs} if both_exist == (key[0] != "obstruction")]
     zero = second.ring.zero
     return {key: settled(ours.get(key, zero) - theirs.get(key, zero)) for key in keys}
+
+
+def _block_difference(limit: NoDiffusion, second: CoordinateEquation) -> Components:
+    """A block that is too large for a covariance, against the leading part of that of the second route."""
+    found: Components = {}
+    for (v, w), block in limit.obstruction.items():
+        rows = second.covariance.get((v, w), ())
+        lowest = min((value.lowest for row in rows for value in row if value), default=0)
+        for (i, j), value in in_coordinates(block, second.dimension, second.ring).items():
+            theirs = rows[i][j].at(lowest).raised(lowest) if rows else second.ring.zero
+            found["covariance", v, w, i, j] = value - theirs
+    return found
 
 
 def _expressions(limit: Limit | NoDiffusion) -> Iterable[TensorExpression]:

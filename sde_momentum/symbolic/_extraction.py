@@ -43,10 +43,10 @@ def covariance_of(generator: Operator) -> dict[tuple[str, str], TensorExpression
     return _collected(generator, 2, halves)
 
 
-def obstruction_of(generator: Operator) -> dict[tuple[str, ...], TensorExpression]:
-    """The lowest terms with three or more derivatives, as tensors by tuple of variables; empty when there is none."""
+def obstruction_of(generator: Operator, allowed: int = 2) -> dict[tuple[str, ...], TensorExpression]:
+    """The lowest terms with more than `allowed` derivatives, as tensors by tuple of variables; empty without any."""
     algebra = generator.algebra
-    high = generator.select(lambda graph: order_of(algebra, graph) > 2)
+    high = generator.select(lambda graph: order_of(algebra, graph) > allowed)
     if not high:
         return {}
     found: dict[tuple[str, ...], list] = {}

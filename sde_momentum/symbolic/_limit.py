@@ -90,7 +90,8 @@ class Limit:
 
         U is unique up to operators free of the fast variables. `"stationary"`: E f(x) over the relaxed fast variables
         is what f evolves to, so that the equation gives the law of x. `"free"`: no part of U − I is free of the fast
-        variables, so that the equation gives the law of the slow variable. They agree to order 2 and differ at order 3.
+        variables, so that the equation starts at the start of the slow variable and, to order 2, gives its law. They
+        agree to order 2 and differ at order 3.
         """
         if not self.eliminated:
             return ""
@@ -137,7 +138,7 @@ class NoDiffusion:
             corresponding derivatives of f, at the lowest power of η where one occurs.
         describes: which variable's law was asked for.
         part: `"generator"` where expectations evolve by more than two derivatives; `"start"` where the start would have
-            to be spread by an operator with more than two; `"covariance"` where the terms with two derivatives are no
+            to be moved by an operator with two or more, which no shift of a point does; `"covariance"` where the terms with two derivatives are no
             covariance, whatever is added beyond the order (the obstruction is then the block that is too large).
     """
 

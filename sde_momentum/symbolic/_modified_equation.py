@@ -78,7 +78,7 @@ def _derive(rule: UpdateRule, regime: Regime, order: int, describes: str) -> Lim
         if obstruction:
             return NoDiffusion(rule, regime, order, obstruction, describes, "generator")
     start = derivation.start(describes)
-    obstruction = _lowest_obstruction(start)
+    obstruction = _lowest_obstruction(start, allowed=1)  # a shift; what it had of a spread would be negative
     if obstruction:
         return NoDiffusion(rule, regime, order, obstruction, describes, "start")
     generator = canonical_functions(generator)
@@ -130,11 +130,13 @@ def _require_finite(rule: UpdateRule, regime: Regime, generator: Operator) -> No
     )
 
 
-def _lowest_obstruction(operator: Operator) -> dict:
-    """The obstruction, functions being brought to canonical form one power of η after the other."""
-    high = operator.select(lambda graph: order_of(operator.algebra, graph) > 2)
+def _lowest_obstruction(operator: Operator, allowed: int = 2) -> dict:
+    """Terms with too many derivatives, functions being brought to canonical form one power of η after the other."""
+    high = operator.select(lambda graph: order_of(operator.algebra, graph) > allowed)
     for exponent, combination in high.terms.items():
-        found = obstruction_of(canonical_functions(Operator(high.algebra, {exponent: combination}, high.cutoff)))
+        found = obstruction_of(
+            canonical_functions(Operator(high.algebra, {exponent: combination}, high.cutoff)), allowed
+        )
         if found:
             return found
     return {}

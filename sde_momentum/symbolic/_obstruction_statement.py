@@ -47,6 +47,8 @@ def remedy(style: Style, verdict: NoDiffusion) -> str:
     sentence = _condition(style, verdict.obstruction)
     if verdict.part == "covariance":
         sentence = style.prose("no factor of the covariance exists to this order")
+    if verdict.part == "start" and verdict.describes == "x":
+        sentence = style.prose('the slow variable, `describes="slow"`, starts without it')
     unaffected = obstruction_power(verdict.obstruction) // verdict.regime.grade
     if unaffected < 1:
         return sentence
