@@ -8,15 +8,11 @@ from scipy.optimize import brentq
 
 from sde_momentum.claims._claim import Claim, Evidence, Measurement, Settings, measured, measured_order
 from sde_momentum.claims._nearness import at_zero, near
-from sde_momentum.claims._slow_flow import follow
 from sde_momentum.claims._themes import SLOW
-from sde_momentum.compare import Outcome, Verdict, compare_to_bound, fit_order, judge
-from sde_momentum.dynamics import chain
-from sde_momentum.ensembles import simulate
+from sde_momentum.compare import Outcome, Verdict, compare_to_bound, fit_order, judge, slow_weak_error
 from sde_momentum.manifold import slow_sde
 from sde_momentum.optimizers import sgd, sgdm
 from sde_momentum.problems import label_noise_parabola
-from sde_momentum.symbolic import LEARNING_RATE, Regime
 
 _WEIGHTS = np.array([1.0, 2.0, 3.0])
 _DELTA = 0.5
@@ -30,20 +26,12 @@ _MARGIN = 0.05
 _EQUATION = r"dY = P\,\Sigma^{1/2}\,dW + \tfrac12\,\partial^2\Phi[\Sigma]\,d\tau,\qquad \tau = k\eta^2"
 
 
-def long_horizon() -> Regime:
-    """Noise of unit size on the clock τ = kη²."""
-    return Regime("long-horizon", clock=LEARNING_RATE**2)
-
-
 def experiment(settings: Settings) -> Evidence:
     """Both optimizers with label noise, projected on the minimizers by Φ, against the derived slow flow."""
     problem = label_noise_parabola(_WEIGHTS, _DELTA)
-    times = np.arange(1, _SAVES + 1) * _END / _SAVES
-    flow = _slow_flow(problem, times)
-    runs = {name: _ensembles(problem, name, rule(), numbers, settings) for name, rule, numbers in _OPTIMIZERS}
-    dataset = _table(runs, flow, times)
-    measurements = [m for name in runs for m in _errors_fall(dataset, name)]
-    measurements.append(_wrong_constant(problem, dataset, times))
+    dataset = _table([_study(problem, *optimizer, settings) for optimizer in _OPTIMIZERS])
+    measurements = [m for name in _REPLICAS for m in _errors_fall(dataset, name)]
+    measurements.append(_wrong_constant(problem, dataset))
     measurements.append(_same_flow(dataset))
     measurements += _explicit_numbers(dataset)
     remarks = (
@@ -59,13 +47,6 @@ def experiment(settings: Settings) -> Evidence:
 _OPTIMIZERS = (("SGD", sgd, {}), ("SGDM", sgdm, {"momentum": _MOMENTUM}))
 
 
-def _slow_flow(problem: Any, times: np.ndarray) -> np.ndarray:
-    """Follow tr H along the slow equation, by Runge–Kutta steps on its general formula."""
-    slow = slow_sde(problem, sgd())
-    state = slow.init(problem.initial())
-    return follow(slow, state, times, lambda state: problem.hessian_trace(state["x"]))
-
-
 def _agreement(problem: Any) -> float:
     """Difference between the general formula's drift and the closed form at the start."""
     state = slow_sde(problem, sgd()).init(problem.initial())
@@ -73,40 +54,37 @@ def _agreement(problem: Any) -> float:
     return max(float(np.max(np.abs(general - problem.slow_drift(state["x"])))), 1e-16)
 
 
-def _ensembles(problem: Any, name: str, rule: Any, numbers: dict[str, float], settings: Settings) -> list[xr.Dataset]:
-    observables = {"trace": lambda state: problem.hessian_trace(problem.limit_map(state["x"]))}
-    return [
-        simulate(
-            chain(rule, problem, regime=long_horizon(), learning_rate=rate, **numbers),
-            problem.initial(),
-            t1=_END,
-            num_paths=settings.samples(_REPLICAS[name]),
-            seed=settings.seed,
-            saves=_SAVES,
-            observables=observables,
-            progress=settings.progress,
-        )
-        for rate in _RATES
-    ]
+def _study(problem: Any, name: str, rule: Any, numbers: dict[str, float], settings: Settings) -> xr.Dataset:
+    """E tr H(Φ(x_k)) of one optimizer beside the slow flow of the general formula."""
+    study = slow_weak_error(
+        rule(),
+        problem,
+        problem.initial(),
+        t1=_END,
+        learning_rates=_RATES,
+        observables={"trace": problem.hessian_trace},
+        num_paths=settings.samples(_REPLICAS[name]),
+        saves=_SAVES,
+        seed=settings.seed,
+        codimension=1,
+        progress=settings.progress,
+        **numbers,
+    )
+    return study.dataset.isel(rule=0, observable=0, drop=True)
 
 
-def _table(runs: dict[str, list[xr.Dataset]], flow: np.ndarray, times: np.ndarray) -> xr.Dataset:
-    dims = ("optimizer", "learning_rate", "time")
-    stack = lambda name: np.stack([[r[name].values[:, 0] for r in run] for run in runs.values()])
+def _table(studies: list[xr.Dataset]) -> xr.Dataset:
+    dims, first = ("optimizer", "learning_rate", "time"), studies[0]
+    stack = lambda name: (dims, np.stack([study[name].values for study in studies]))
     return xr.Dataset(
         {
-            "trace": (dims, stack("mean")),
-            "standard_error": (dims, stack("standard_error")),
-            "flow": ("time", flow),
-            "start": ((), _trace_at_start()),
+            "trace": stack("discrete"),
+            "standard_error": stack("discrete_standard_error"),
+            "flow": ("time", first["slow"].values[0]),
+            "start": ((), float(first["start"])),
         },
-        coords={"optimizer": list(runs), "learning_rate": list(_RATES), "time": times},
+        coords={"optimizer": list(_REPLICAS), "learning_rate": list(_RATES), "time": first["time"].values},
     )
-
-
-def _trace_at_start() -> float:
-    problem = label_noise_parabola(_WEIGHTS, _DELTA)
-    return float(problem.hessian_trace(problem.initial()))
 
 
 def _errors_fall(dataset: xr.Dataset, name: str) -> list[Measurement]:
@@ -115,15 +93,11 @@ def _errors_fall(dataset: xr.Dataset, name: str) -> list[Measurement]:
     for position in (_SAVES // 2 - 1, _SAVES - 1):
         at = part.isel(time=position)
         errors = at["trace"].values - float(at["flow"])
-        fit = fit_order(_RATES, errors, at["standard_error"].values, learning_rate_unit=_unit(), claimed_order=1)
+        unit = 1 / float(dataset["start"])  # there the motion normal to the manifold stops being fast
+        fit = fit_order(_RATES, errors, at["standard_error"].values, learning_rate_unit=unit, claimed_order=1)
         label = f"{name}: order in η of E tr H − flow at τ = {float(at['time']):.2g}"
         found.append(measured_order(label, fit, judge(fit, 1), 1))
     return found
-
-
-def _unit() -> float:
-    """Learning rate of one over the curvature, at which the motion normal to the manifold stops being fast."""
-    return 1 / _trace_at_start()
 
 
 def explicit_trace(slow_time: float) -> float:
@@ -147,11 +121,12 @@ def _explicit_numbers(dataset: xr.Dataset) -> list[Measurement]:
     return found
 
 
-def _wrong_constant(problem: Any, dataset: xr.Dataset, times: np.ndarray) -> Measurement:
+def _wrong_constant(problem: Any, dataset: xr.Dataset) -> Measurement:
     """Control: the flow of the loss without its factor ½, twice as fast, must be refuted."""
-    wrong = float(problem.hessian_trace(problem.slow_solution(problem.initial(), 2 * times[-1])))
+    wrong = float(problem.hessian_trace(problem.slow_solution(problem.initial(), 2 * _END)))
     part = dataset.sel(optimizer="SGD").isel(time=-1)
-    fit = fit_order(_RATES, part["trace"].values - wrong, part["standard_error"].values, learning_rate_unit=_unit())
+    unit = 1 / float(dataset["start"])
+    fit = fit_order(_RATES, part["trace"].values - wrong, part["standard_error"].values, learning_rate_unit=unit)
     verdict = judge(fit, 1)
     outcome = {Verdict.REFUTED: Outcome.SUPPORTED, Verdict.CONFIRMED: Outcome.NOT_SUPPORTED}
     label = "SGD against a flow twice as fast: order in η"
@@ -189,11 +164,13 @@ def figure(dataset: xr.Dataset) -> Any:
         last = part.isel(time=-1)
         errors = np.abs(last["trace"].values - float(last["flow"]))
         sizes = last["standard_error"].values
-        right.errorbar(dataset["learning_rate"], errors, sizes, fmt=("o-", "s-")[number], ms=4, label=str(name))
+        right.errorbar(dataset["learning_rate"], errors, 2 * sizes, fmt=("o-", "s-")[number], ms=4, label=str(name))
     rates = dataset["learning_rate"].values
     right.plot(rates, 0.5 * errors[0] * rates / rates[0], color="0.75", lw=0.8, label="slope 1")
     left.set(xlabel="τ = kη²", ylabel="E tr H(Φ(x))")
     right.set(xscale="log", yscale="log", xlabel="learning rate η", ylabel=f"|E tr H − flow| at τ = {times[-1]:g}")
+    right.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    right.minorticks_off()
     left.legend(fontsize="x-small")
     right.legend(fontsize="small")
     return fig
