@@ -15,6 +15,8 @@ from sde_momentum.compare._linearize import expectation, quadratic_observable
 def affine_errors(question: Question, wrong: Sequence[Perturbation | None]) -> list[Measured] | None:
     """Exact weak errors of the limit and of changed ones, or None where first and second moments are not closed.
 
+    Their deviations are what rounding may do to them over as many steps as there are.
+
     Args:
         question: what is compared.
         wrong: None for the limit itself, or a change.
@@ -26,12 +28,15 @@ def affine_errors(question: Question, wrong: Sequence[Perturbation | None]) -> l
     discrete = _discrete(question, quadratics)
     if discrete is None:
         return None
+    # One rounding of the matrix of a step, taken to the power of their number.
+    steps = np.array([question.steps(question.chain(rate)) for rate in question.learning_rates])
+    rounding = np.finfo(float).eps / 2 * steps[:, None] * np.abs(discrete)
     found = []
     for change in wrong:
         continuous = _continuous(question, quadratics, change)
         if continuous is None:
             return None
-        found.append(Measured.exact(discrete - continuous))
+        found.append(Measured.exact(discrete - continuous, rounding))
     return found
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import sympy as sp
 
 from sde_momentum.dynamics import SDE
-from sde_momentum.symbolic import LEARNING_RATE, Limit, TensorExpression
+from sde_momentum.symbolic import LEARNING_RATE, Limit, TensorExpression, function_expression, scalar_expression
+from sde_momentum.symbolic._graph import Graph
 
 _PARTS = {"drift": "drift_numbers", "factor": "factor_numbers", "initial shift": "shift_numbers"}
 
@@ -17,13 +18,15 @@ class Perturbation:
     r"""One coefficient of a limit, multiplied by a factor.
 
     A change of the generator by $\eta^q$ leaves a weak error of order $q$: it refutes every claim above $q$, and no
-    claim up to it. In the factor B the change acts through BBᵀ, hence together with the leading part of B.
+    claim up to it. In the factor B the change acts through BBᵀ, hence together with the leading part of B. Where the
+    parameters alone are observed, a change in the equation of another variable is seen through the terms by which the
+    parameters depend on it, and q counts their powers too.
 
     Attributes:
         part: `"drift"`, `"factor"` or `"initial shift"`.
         variable: whose equation.
         index: which term of the expression.
-        power: q, the power of the learning rate of the change in the generator.
+        power: q, the power of the learning rate of the change, as functions of the parameters see it.
         term: the term, as text.
         scale: the coefficient is multiplied by this.
     """
@@ -63,13 +66,14 @@ def perturbations(limit: Limit, scale: float = 1.5) -> tuple[Perturbation, ...]:
         factor 1.0
     """
     leading = min((_power(c) for e in limit.factor.values() for _, c in e), default=0.0)
+    distances = _distances(limit, leading)
     parts = {"drift": limit.drift, "factor": limit.factor, "initial shift": limit.initial_shift}
     return tuple(
         Perturbation(
             part,
             variable,
             index,
-            _power(coefficient) + (leading if part == "factor" else 0.0),
+            _power(coefficient) + (leading if part == "factor" else 0.0) + distances[variable],
             str(TensorExpression(((graph, coefficient),))),
             scale,
         )
@@ -77,6 +81,27 @@ def perturbations(limit: Limit, scale: float = 1.5) -> tuple[Perturbation, ...]:
         for variable, expression in expressions.items()
         for index, (graph, coefficient) in enumerate(expression)
     )
+
+
+def _distances(limit: Limit, leading: float) -> dict[str, float]:
+    """Power of the learning rate with which the parameters feel each variable, along the strongest chain of terms."""
+    parameters = limit.variables[0]
+    found = {name: 0.0 if name == parameters else float("inf") for name in limit.variables}
+    for _ in limit.variables:
+        for expressions, extra in ((limit.drift, 0.0), (limit.factor, leading)):
+            for variable, expression in expressions.items():
+                for graph, coefficient in expression:
+                    power = _power(coefficient) + extra + found[variable]
+                    for name in _variables(graph) & set(found):
+                        found[name] = min(found[name], power)
+    return found
+
+
+def _variables(graph: Graph) -> set[str]:
+    """Names of the variables in a term, also those in elementwise functions."""
+    functions = [read(node) for node in graph for read in (function_expression, scalar_expression)]
+    inside = {str(symbol) for function in functions if function is not None for symbol in function.free_symbols}
+    return inside | {node.field for node in graph}
 
 
 def _power(coefficient: sp.Expr) -> float:
