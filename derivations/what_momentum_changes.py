@@ -50,12 +50,15 @@ other
 # %% [markdown]
 # ## To order 3: the noise as well
 #
-# With noise that is not skewed, order 3 exists, and for the first time momentum shows in the noise: where the Hessian turns a
-# disturbance while it is still being averaged, and where $\Sigma$ changes along the way.
+# With noise that is not skewed, order 3 exists for SGD. For momentum it does not: from $m_0 = 0$ the variance of $x$ stays
+# $\eta^2\frac{\beta(2+\beta)}{1-\beta^2}\Sigma$ behind for good, and no start is sharper than a point. The slow variable has
+# the order, and for the first time momentum shows in the noise: where the Hessian turns a disturbance while it is still being
+# averaged, and where $\Sigma$ changes along the way.
 
 # %%
 symmetric = Regime("symmetric noise", cumulant_scales={3: eta, 4: eta})
-one, other = (sm.modified_equation(rule, symmetric, order=3) for rule in (plain, averaged))
+assert sm.modified_equation(averaged, symmetric, order=3).part == "start"
+one, other = (sm.modified_equation(rule, symmetric, order=3, describes="slow") for rule in (plain, averaged))
 assert one.covariance["x", "x"] - other.covariance["x", "x"]
 assert not one.covariance["x", "x"] - other.covariance["x", "x"].subs(beta, 0)
 other

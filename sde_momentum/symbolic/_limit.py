@@ -138,8 +138,9 @@ class NoDiffusion:
             corresponding derivatives of f, at the lowest power of η where one occurs.
         describes: which variable's law was asked for.
         part: `"generator"` where expectations evolve by more than two derivatives; `"start"` where the start would have
-            to be moved by an operator with two or more, which no shift of a point does; `"covariance"` where the terms with two derivatives are no
-            covariance, whatever is added beyond the order (the obstruction is then the block that is too large).
+            to be moved by an operator with two or more, which no shift of a point does; `"covariance"` where the terms
+            with two derivatives are no covariance, whatever is added beyond the order (the obstruction is then the
+            block that is too large).
     """
 
     rule: UpdateRule
