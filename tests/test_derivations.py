@@ -49,31 +49,29 @@ def derivation(script: Path) -> str:
     return "\n# %%".join(cells[: numeric.index(True)])
 
 
-def check(*scripts: Path) -> None:
-    """Every script runs to its end."""
-    errors = {name: error for name, error in run(*scripts).items() if error}
-    assert not errors, "\n\n".join(f"{name}:\n{error}" for name, error in errors.items())
+def check(errors: dict[str, str]) -> None:
+    """Every script ran to its end."""
+    failed = {name: error for name, error in errors.items() if error}
+    assert not failed, "\n\n".join(f"{name}:\n{error}" for name, error in failed.items())
 
 
 def test_derivations(tmp_path):
-    """There is a script for every optimizer, and what each derives is what it asserts."""
+    """There is a script for every optimizer, and what each derives is what it asserts.
+
+    Negative control, in the same process: of two more scripts the one with a wrong assertion fails, and no other.
+    """
     assert {script.stem for script in SCRIPTS} >= {*CATALOGUE, "what_momentum_changes", "slow_sde"}
     for script in SCRIPTS:
         (tmp_path / script.name).write_text(derivation(script))
-    check(*sorted(tmp_path.glob("*.py")))
+    (tmp_path / "a_wrong_one.py").write_text("# %% [markdown]\n# # A mistake\n\n# %%\nassert 1 + 1 == 3\n")
+    (tmp_path / "a_right_one.py").write_text("# %%\nassert 1 + 1 == 2\n")
+    errors = run(*sorted(tmp_path.glob("*.py")))
+    assert "AssertionError" in errors.pop("a_wrong_one")
+    assert len(errors) == len(SCRIPTS) + 1
+    check(errors)
 
 
 @pytest.mark.slow
 def test_scripts_with_their_figures():
     """The runs and figures of all scripts too."""
-    check(*SCRIPTS)
-
-
-def test_failing_script_is_noticed(tmp_path):
-    """Negative control: a wrong assertion in a cell fails that script, and no other."""
-    wrong, right = tmp_path / "wrong.py", tmp_path / "right.py"
-    wrong.write_text("# %% [markdown]\n# # A mistake\n\n# %%\nassert 1 + 1 == 3\n")
-    right.write_text("# %%\nassert 1 + 1 == 2\n")
-    errors = run(wrong, right)
-    assert "AssertionError" in errors["wrong"]
-    assert not errors["right"]
+    check(run(*SCRIPTS))

@@ -1,8 +1,5 @@
 """The data sets that ship with scikit-learn, as problems."""
 
-import subprocess
-import sys
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -75,12 +72,3 @@ def test_initial_weights_depend_on_the_seed_alone():
     assert weights.shape == (64, 16)
     # 1 024 numbers: the relative standard error of their variance is √(2/1024) = 4.4 %.
     assert abs(64 * np.var(weights) - 1) < 5 * np.sqrt(2 / 1024)
-
-
-def test_scikit_learn_is_loaded_only_when_asked():
-    """Importing the room loads neither scikit-learn nor plotting."""
-    code = (
-        "import sys, sde_momentum.problems; print([m for m in ('sklearn', 'matplotlib', 'sympy') if m in sys.modules])"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert result.stdout.strip() == "[]"
