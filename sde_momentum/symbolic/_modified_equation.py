@@ -63,11 +63,11 @@ def modified_equation(
         raise ValueError(f"`order` must be a positive integer, got {order!r}.")
     if describes not in ("x", "slow"):
         raise ValueError(f'`describes` must be "x" or "slow", got {describes!r}.')
-    return _derive(rule, regime, order, describes)
+    return _remembered(rule, regime, order, describes)
 
 
-@lru_cache(maxsize=256)
-def _derive(rule: UpdateRule, regime: Regime, order: int, describes: str) -> Limit | NoDiffusion:
+def derive(rule: UpdateRule, regime: Regime, order: int, describes: str = "x") -> Limit | NoDiffusion:
+    """The work of `modified_equation`, done anew at every call."""
     # What fails early is found before the work for a higher order; at order 1 + ⅛ all terms of size η are seen.
     stages = [stage + Fraction(1, 8) for stage in range(1, order)]
     derivation = _Derivation(rule, regime, order * regime.grade)
@@ -106,6 +106,9 @@ def _derive(rule: UpdateRule, regime: Regime, order: int, describes: str) -> Lim
         slow_variable=in_rule_variables(parameters - derivation.reduced.raw_offset, rule) if eliminated else None,
         sources=rule.sources,
     )
+
+
+_remembered = lru_cache(maxsize=256)(derive)
 
 
 def _root_of(covariance: dict, variables: tuple[str, ...], regime: Regime) -> dict:

@@ -1,6 +1,6 @@
 """What is said about a tensor expression, in either style: gradients first, equal coefficients once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import sympy as sp
@@ -119,17 +119,32 @@ def _row_position(graph: Graph) -> tuple[int, Graph]:
 def _grouped(pieces: list[Piece]) -> list[tuple[sp.Expr, list[tuple[int, str]]]]:
     """Neighbors and others with the same coefficient up to sign; numbers are not shared."""
     groups: list[tuple[sp.Expr, list[tuple[int, str]]]] = []
+    values = _Values(weight for weight, _ in pieces)
     for weight, phrase in pieces:
-        sign = next((s for shared, _ in groups for s in (1, -1) if _shares(shared, s * weight)), 0)
-        if sign:
-            next(terms for shared, terms in groups if _shares(shared, sign * weight)).append((sign, phrase))
-        else:
+        same = ((s, terms) for shared, terms in groups for s in (1, -1) if values.shared(shared, weight, s))
+        sign, terms = next(same, (1, None))
+        if terms is None:
             groups.append((weight, [(1, phrase)]))
+        else:
+            terms.append((sign, phrase))
     return groups
 
 
-def _shares(shared: sp.Expr, weight: sp.Expr) -> bool:
-    return not shared.is_Rational and sp.factor(shared - weight) == 0
+class _Values:
+    """Coefficients in numbers at one point: those that differ there need no algebra to be told apart."""
+
+    def __init__(self, weights: Iterable[sp.Expr]):
+        weights = list(weights)
+        symbols = sorted(set().union(*(weight.free_symbols for weight in weights)), key=str)
+        point = {symbol: sp.Rational(2 * place + 3, 2 * place + 8) for place, symbol in enumerate(symbols)}
+        self._at_point = {weight: weight.evalf(20, subs=point) for weight in weights}
+
+    def shared(self, one: sp.Expr, other: sp.Expr, sign: int) -> bool:
+        """Whether one = sign · other, and is not a mere number."""
+        left, right = self._at_point[one], self._at_point[other]
+        if one.is_Rational or (left.is_Float and right.is_Float and abs(left - sign * right) > abs(left) * 1e-10):
+            return False
+        return sp.factor(one - sign * other) == 0
 
 
 def _written(

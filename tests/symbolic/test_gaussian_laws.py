@@ -1,7 +1,5 @@
 """Updates that are not polynomial in the gradient: averages over Gaussian noise, and the limits they give."""
 
-import time
-
 import numpy as np
 import pytest
 import sympy as sp
@@ -373,16 +371,3 @@ def test_prints_and_round_trips(case):
     assert latex.count("{") == latex.count("}")
     assert "loss_slope" not in latex + str(statement)
     assert "noise_variance" not in latex + str(statement)
-
-
-@pytest.mark.slow
-def test_time():
-    """Every order-2 derivation of the two rules takes at most two seconds."""
-    from sde_momentum.symbolic._modified_equation import _derive
-
-    for rule in (sign_gd(), normalized_gd()):
-        for regime in rule.regimes():
-            _derive.cache_clear()
-            start = time.process_time()
-            modified_equation(rule, regime, order=2)
-            assert time.process_time() - start < 2
