@@ -57,4 +57,8 @@ class Limits:
 def _measured(discrete: Sequence[Expectation], continuous: Sequence[Expectation]) -> Measured:
     pairs = list(zip(discrete, continuous, strict=True))
     errors = np.stack([left.values - right.values for left, right in pairs])
-    return Measured.exact(errors, np.stack([left.residuals + right.residuals for left, right in pairs]))
+    residuals = np.stack([left.residuals + right.residuals for left, right in pairs])
+    # What no level confirmed is unknown: as large an uncertainty as the error itself leaves it below every gate.
+    unknown = ~np.isfinite(errors + residuals)
+    errors = np.where(np.isfinite(errors), errors, 0.0)
+    return Measured.exact(errors, np.where(unknown, 1 + np.abs(errors), residuals))

@@ -48,6 +48,7 @@ class Setting:
         counts: numbers of steps, increasing; they fix the learning rates.
         unit: natural unit of the learning rate.
         cost: seconds of a quiet processor, roughly; studies take the cheap settings first.
+        noise: size of the noise on the line.
     """
 
     rule: UpdateRule
@@ -58,10 +59,11 @@ class Setting:
     counts: Sequence[int]
     unit: float
     cost: float
+    noise: float = 0.4
 
     def problem(self) -> AbstractProblem:
         """The problem of the route, in the precision that is switched on."""
-        return {"moments": plane, "ordinary equation": hollow}.get(self.route, line)()
+        return {"moments": plane, "ordinary equation": hollow}.get(self.route, lambda: line(self.noise))()
 
     def question(self, limit: Limit) -> Question:
         """The question to the route."""
@@ -113,11 +115,11 @@ def hollow() -> AbstractProblem:
     )
 
 
-def line() -> AbstractProblem:
+def line(noise: float = 0.4) -> AbstractProblem:
     """One parameter: a convex quartic loss without symmetry and noise that depends on the place."""
     return general(
         lambda x: 0.5 * x**2 + 0.2 * x**3 + 0.15 * x**4,
-        lambda x, w: 0.4 * (1 + 0.4 * jnp.sin(x)) * w[0],
+        lambda x, w: noise * (1 + 0.4 * jnp.sin(x)) * w[0],
         1,
         start=0.7,
     )
@@ -165,8 +167,10 @@ def settings() -> Iterator[Setting]:
         (optimizers.adam(), {"x": 0.7, "m": 0.2, "G": 0.5, "k": 1.0}),
     ):
         for regime in regimes_of(rule):
-            # At the smallest rate the weakest coefficient, half as large again, outweighs the error of order 2.
-            counts = (32, 64, 128, 256) if regime.grade == 1 else (4, 16, 64, 256)
+            ballistic = regime.noise_scale == 1
+            counts = (32, 64, 128, 256) if ballistic else (4, 16, 64, 256)
+            # The noise of squared gradients goes with the square of the noise: it must be felt where it is order 2.
+            noise = 0.8 if ballistic else 0.4
             # A step of a quarter on the clock is where the terms of the expansion are of one size.
             unit = 0.25 ** (1 / float(regime.clock_exponent))
-            yield Setting(rule, regime, "operators", start, 0.5, counts, unit, 10.0 if len(start) < 3 else 30.0)
+            yield Setting(rule, regime, "operators", start, 0.5, counts, unit, 10.0 if len(start) < 3 else 30.0, noise)

@@ -12,7 +12,7 @@ from sde_momentum.compare._catalogue_controls import Perturbation, perturbations
 from sde_momentum.compare._catalogue_question import Measured, Question
 from sde_momentum.compare._catalogue_settings import ROUTES, Setting, settings
 from sde_momentum.compare._order_fit import OrderFit, fit_order
-from sde_momentum.compare._verdict import Verdict, judge
+from sde_momentum.compare._verdict import Verdict, judge, judge_together
 from sde_momentum.symbolic import Limit, modified_equation
 
 
@@ -48,8 +48,13 @@ class CatalogueRow:
 
     @property
     def verdict(self) -> Verdict:
-        """What all observables together say of the claim; the worst counts."""
-        return judge(list(self.fits.values()), self.claimed_order)
+        """What all observables together say of the claim; one that answers nothing is set aside, see `undecided`."""
+        return judge_together(list(self.fits.values()), self.claimed_order)
+
+    @property
+    def undecided(self) -> tuple[str, ...]:
+        """Observables that answer nothing at these learning rates, for instance where their error changes sign."""
+        return tuple(name for name, fit in self.fits.items() if not judge(fit, self.claimed_order).is_answer)
 
     @property
     def attained(self) -> bool:
@@ -72,7 +77,8 @@ class CatalogueRow:
             return f"{head}no diffusion of this order exists"
         fit = self.measured
         number = f"{fit.order:.3f} [{fit.interval[0]:.3f}, {fit.interval[1]:.3f}]" if np.isfinite(fit.order) else "–"
-        return f"{head}{self.claimed_order:<6g}{number:<24}{self.verdict!s:<20}{self.rejected} of {len(self.controls)}"
+        line = f"{head}{self.claimed_order:<6g}{number:<24}{self.verdict!s:<20}{self.rejected} of {len(self.controls)}"
+        return line + (f", {', '.join(self.undecided)} undecided" if self.undecided else "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,7 +213,7 @@ def _row(setting: Setting, order: int, controls: bool, scale: float) -> Catalogu
     if measured is None:
         raise ValueError(f"the moments of {names[0]} ({names[1]}) are not closed on the problem of the study")
     own, *others = (_fits(question, one) for one in measured)
-    found = {change: judge(list(fits.values()), claimed) for change, fits in zip(wrong, others, strict=True)}
+    found = {change: judge_together(list(fits.values()), claimed) for change, fits in zip(wrong, others, strict=True)}
     return CatalogueRow(*names, claimed, own, found)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, ArrayLike, PyTree
 
+from sde_momentum.compare._natural_unit import natural_unit
 from sde_momentum.compare._order_fit import OrderFit, fit_order
 from sde_momentum.compare._paired import CoupledLimit
 from sde_momentum.compare._route_coupled import check_finite, coupled, run
@@ -111,7 +112,7 @@ def strong_error(
     seed: Seed = 0,
     substeps: int = 1,
     confidence: float = 0.95,
-    learning_rate_unit: float = 1.0,
+    learning_rate_unit: float | None = None,
     progress: bool = True,
     **hyperparameters: float,
 ) -> StrongError:
@@ -169,6 +170,7 @@ def strong_error(
             "hyperparameters": json.dumps({k: plain_number(v) for k, v in hyperparameters.items()}),
         },
     )
+    unit = natural_unit(question, float(rates[-1])) if learning_rate_unit is None else learning_rate_unit
     orders = {
         name: fit_order(
             rates,
@@ -176,7 +178,7 @@ def strong_error(
             deviations[:, column, -1],
             remainder_exponent=float(limit.regime.grade),
             confidence=confidence,
-            learning_rate_unit=learning_rate_unit,
+            learning_rate_unit=unit,
             solver_bias=bias[:, column, -1],
         )
         for column, name in enumerate(KINDS)

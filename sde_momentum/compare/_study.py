@@ -9,7 +9,7 @@ import xarray as xr
 
 from sde_momentum.compare._measured import Measured
 from sde_momentum.compare._order_fit import OrderFit, fit_order
-from sde_momentum.compare._verdict import Verdict, judge
+from sde_momentum.compare._verdict import Verdict, judge_together
 from sde_momentum.compare._weak_question import Question
 
 
@@ -44,11 +44,7 @@ class WeakError:
         An observable whose error is below the noise proves nothing either way; it is set aside as long as another one
         is conclusive.
         """
-        verdicts = [judge(fit, self.claimed_order) for fit in self.orders.values()]
-        conclusive = [v for v in verdicts if v.is_answer]
-        if Verdict.REFUTED in conclusive:
-            return Verdict.REFUTED
-        return conclusive[0] if conclusive else verdicts[0]
+        return judge_together(list(self.orders.values()), self.claimed_order)
 
     @property
     def converged(self) -> bool:
@@ -77,7 +73,9 @@ class WeakError:
         attributes = self.dataset.attrs
         lines = [f"weak error of {attributes['rule']} against its limit: {self.verdict}"]
         lines += [f"  {name}: {fit}" for name, fit in self.orders.items()]
-        lines.append(f"  ({attributes['method']})")
+        lines.append(
+            f"  ({attributes['method']}; terms of one size at a learning rate of {self.learning_rate_unit:.3g})"
+        )
         if not self.converged:
             missed = self.dataset["learning_rate"].values[~self.dataset["converged"].values]
             lines.append(f"  did not converge to its tolerance at learning rates {missed.tolist()}: read the residuals")
@@ -134,6 +132,7 @@ def make_study(
         "method": measured.method,
         "claimed_order": claimed,
         "remainder_exponent": grade,
+        "learning_rate_unit": unit,
         "hyperparameters": json.dumps({k: plain_number(v) for k, v in question.hyperparameters.items()}),
         "plan": measured.plan,
         "caveats": "; ".join(question.sde(float(rates[0])).caveats),

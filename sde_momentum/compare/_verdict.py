@@ -96,6 +96,21 @@ def judge(fit, claimed_order):
     return Verdict.NOT_ASYMPTOTIC if fit.snr == float("inf") else Verdict.MONTE_CARLO_FLOOR
 
 
+def judge_together(fits, claimed_order):
+    """Say what the fits of several observables, of one study, mean for a claim on all of them.
+
+    One that is refuted refutes the claim. One that answers nothing, because its error is lost in the noise or because
+    its leading coefficient is accidentally small, is set aside as long as another one answers.
+
+    Args:
+        fits: `OrderFit`s, one per observable.
+        claimed_order: $p$.
+    """
+    verdicts = [judge(fit, claimed_order) for fit in fits]
+    answers = [verdict for verdict in verdicts if verdict.is_answer]
+    return _worst(answers or verdicts)
+
+
 def _worst(verdicts):
     """One refuted observable refutes the claim; one undecided observable leaves it undecided."""
     if not verdicts:

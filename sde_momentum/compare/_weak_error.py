@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from sde_momentum.compare._measured import Measured, NotApplicable, Route
+from sde_momentum.compare._natural_unit import natural_unit
 from sde_momentum.compare._observables import Observable
 from sde_momentum.compare._route_coupled import Sampling, coupled_errors
 from sde_momentum.compare._route_exact import exact_errors
@@ -36,7 +37,7 @@ def weak_error(
     seed: Seed = 0,
     substeps: int = 1,
     confidence: float = 0.95,
-    learning_rate_unit: float = 1.0,
+    learning_rate_unit: float | None = None,
     progress: bool = True,
     **hyperparameters: float,
 ) -> WeakError:
@@ -76,8 +77,9 @@ def weak_error(
         seed: integer in [0, 2⁶⁴) or a JAX key.
         substeps: solver steps of the coarse solution in one optimizer step; the fine one takes twice as many.
         confidence: of the interval of the order.
-        learning_rate_unit: learning rate at which the expansion's terms are of one size, for instance 1/(λ_max(H)) or,
-            with momentum, (1 − β)/((1 + β) λ_max(H)); the prior on the remainder holds in this unit.
+        learning_rate_unit: learning rate at which the expansion's terms are of one size; the prior on the remainder
+            holds in this unit. By default it is found from the limit's fastest rate at x0: for SGD 1/λ_max(H), with
+            momentum (1 − β)/((1 + β) λ_max(H)); the result says which it is.
         progress: show a bar and the plan while sampling.
         **hyperparameters: numbers that rule and limit need besides `learning_rate`.
 
@@ -111,7 +113,8 @@ def weak_error(
     )
     sampling = Sampling(num_paths, seed, substeps, target_snr, float(budget), progress)
     measured = _measure(question, rates, sampling, method)
-    return make_study(question, rates, measured, confidence=confidence, unit=learning_rate_unit)
+    unit = natural_unit(question, float(rates[-1])) if learning_rate_unit is None else learning_rate_unit
+    return make_study(question, rates, measured, confidence=confidence, unit=unit)
 
 
 def _measure(question: Question, rates: np.ndarray, sampling: Sampling, method: Route) -> Measured:
