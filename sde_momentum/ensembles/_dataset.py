@@ -2,20 +2,22 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from sde_momentum.ensembles._block_moments import MomentPlan
 from sde_momentum.ensembles._grid import TimeGrid
 from sde_momentum.ensembles._merge import Moments
 from sde_momentum.ensembles._observables import Observables
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 
 def to_dataset(
     moments: Moments, grid: TimeGrid, observables: Observables, plan: MomentPlan, provenance: Mapping[str, Any]
-) -> xr.Dataset:
+) -> "xr.Dataset":
     """Estimates and their standard errors, with everything needed to repeat them.
 
     Args:
@@ -25,6 +27,8 @@ def to_dataset(
         plan: What was accumulated.
         provenance: Anything JSON can hold; stored as one string, since netCDF attributes know neither `None` nor dicts.
     """
+    import xarray as xr  # with pandas a fifth of what a short run would spend on imports
+
     dims = ("time", "observable")
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         variables = {name: (dims, array) for name, array in _estimates(moments).items()}

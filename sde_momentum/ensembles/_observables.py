@@ -108,6 +108,11 @@ def resolve_observables(observables: Mapping[str, Observable], state: PyTree[Arr
     if not isinstance(observables, Mapping) or not observables:
         raise TypeError(f"observables must be a non-empty dict from name to function, got {observables!r}")
     shapes = tuple(_checked_shape(name, function, state) for name, function in observables.items())
+    for name, undefined in zip(observables, _undefined(tuple(observables.values()), state), strict=True):
+        if bool(undefined):
+            raise ValueError(
+                f"observable {name!r} is NaN at the starting state; nothing can be learned from its moments"
+            )
     return Observables(tuple(observables.values()), tuple(observables), shapes)
 
 
@@ -140,12 +145,16 @@ def _checked_shape(name: Any, function: Any, state: PyTree[Array]) -> tuple[int,
     if not isinstance(name, str) or not callable(function):
         raise TypeError(f"observables must map names to functions, got {name!r}: {function!r}")
     try:
-        value = eqx.filter_jit(function)(state)
+        value = eqx.filter_eval_shape(function, state)
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"observable {name!r} fails on the starting state: {reason}") from error
-    if not eqx.is_array_like(value) or not jnp.isrealobj(value):
+    if not (isinstance(value, jax.ShapeDtypeStruct) or eqx.is_array_like(value)) or not jnp.isrealobj(value):
         raise ValueError(f"observable {name!r} must return a real scalar or array, got {type(value).__name__}")
-    if bool(jnp.isnan(jnp.asarray(value, float)).any()):
-        raise ValueError(f"observable {name!r} is NaN at the starting state; nothing can be learned from its moments")
     return tuple(jnp.shape(value))
+
+
+@eqx.filter_jit
+def _undefined(functions: tuple[Observable, ...], state: PyTree[Array]) -> list[Array]:
+    """Whether each observable is NaN, in one program."""
+    return [jnp.isnan(jnp.asarray(function(state), float)).any() for function in functions]

@@ -25,9 +25,9 @@ from sde_momentum.ensembles._observables import (
 from sde_momentum.ensembles._provenance import package_version
 from sde_momentum.ensembles._run import Clock, Run
 from sde_momentum.ensembles._sde_block import substeps
-from sde_momentum.ensembles._start import check_step, is_chain, start_state
+from sde_momentum.ensembles._start import check_step, is_chain, start_state, to_device
 from sde_momentum.solvers import AbstractIncrements, Seed
-from sde_momentum.solvers._seed import seed_array
+from sde_momentum.solvers._seed import seed_words
 
 _MAX_STEPS_FLOAT32 = 2**20
 
@@ -107,13 +107,13 @@ def prepare(process: Any, x0: PyTree[Any], question: Question) -> Job:
     numbers = max(largest, process.noise_dim if not chain else 1, *(leaf.size for leaf in jax.tree.leaves(start)))
     block_size = choose_block_size(question.block_size, question.replica_block, num_paths, numbers)
     dtype = jax.tree.leaves(start)[0].dtype
-    clock = Clock(grid.times[-1], jnp.array(grid.save_steps, jnp.int32), grid.save_steps[0] == 0)
-    seed = seed_array(question.seed)
+    clock = Clock(grid.times[-1], to_device(grid.save_steps, np.int32), grid.save_steps[0] == 0)
+    seed = to_device(np.array(seed_words(question.seed)), np.uint32)
     run = Run(
         process=process,
         start=start,
         seed=seed,
-        num_paths=jnp.uint32(num_paths),
+        num_paths=to_device(num_paths, np.uint32),
         clock=clock,
         observables=observables,
         plan=plan,

@@ -64,7 +64,8 @@ def _noise(run: Run, path_index: UInt32[Array, " paths"], t1: Array) -> CounterP
     size = None if run.process.noise_dim == 1 and isinstance(run.solver, MacroEuler) else run.process.noise_dim
     dt = t1 / run.clock.save_steps[-1].astype(t1.dtype)
     law = {"dtype": t1.dtype, "increments": run.increments}
-    return CounterPath(0.0, run.clock.t1, dt, run.seed, path_index, size, **law)
+    # `UniformSteps` counts the steps, so that no time is off the grid.
+    return CounterPath(0.0, run.clock.t1, dt, run.seed, path_index, size, check_times=False, **law)
 
 
 def _saveat(run: Run, grid: UniformSteps, moments: Any) -> dfx.SaveAt:

@@ -4,10 +4,9 @@ import math
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import diffrax as dfx
-import xarray as xr
 from jax.typing import DTypeLike
 from jaxtyping import PyTree
 
@@ -20,6 +19,9 @@ from sde_momentum.ensembles._prepare import Question, prepare
 from sde_momentum.ensembles._provenance import collect_provenance
 from sde_momentum.ensembles._workers import Workers
 from sde_momentum.solvers import AbstractIncrements, Seed
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def simulate(
@@ -45,7 +47,7 @@ def simulate(
     progress: bool = True,
     checkpoint: str | os.PathLike[str] | None = None,
     budget: float | None = None,
-) -> xr.Dataset:
+) -> "xr.Dataset":
     """Simulate an ensemble of an SDE or of an optimizer, and return the moments of observables over its paths.
 
     The paths are cut into fixed blocks, each integrated in one diffrax solve (a chain: in one loop) with the block as

@@ -48,7 +48,7 @@ def start_state(process: Any, x0: PyTree[Any], dtype: DTypeLike | None) -> tuple
     if not all(np.isfinite(leaf).all() for leaf in leaves):
         raise ValueError("x0 is not finite; every path would start diverged")
     process = _cast(process, chosen)
-    x0 = jax.tree.map(lambda leaf: jnp.asarray(leaf, chosen), x0)
+    x0 = jax.tree.map(lambda leaf: to_device(leaf, chosen), x0)
     try:
         state = process.init(x0)
     except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
@@ -131,11 +131,17 @@ def _float_type(leaves: list[np.ndarray], dtype: DTypeLike | None) -> np.dtype:
     return chosen
 
 
+def to_device(value: Any, dtype: DTypeLike) -> Array:
+    """Numbers as an array of JAX, converted by numpy: JAX would compile a program for each shape."""
+    return jax.device_put(np.asarray(value).astype(dtype))
+
+
 def _cast(tree: PyTree[Any], dtype: np.dtype) -> PyTree[Any]:
     """Every floating-point array in the given type; integers and the rest as they are."""
 
     def convert(leaf: Any) -> Any:
-        return jnp.asarray(leaf, dtype) if eqx.is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+        floating = eqx.is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.floating)
+        return to_device(leaf, dtype) if floating and leaf.dtype != dtype else leaf
 
     return jax.tree.map(convert, tree)
 

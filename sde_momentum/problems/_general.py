@@ -118,9 +118,11 @@ def general(
 
 def _check_linear(problem: General, x: PyTree[Array]) -> None:
     """Refuse a product S(x) w that is not linear in w: its columns would not be those of a factor of Σ."""
-    one = jnp.linspace(0.5, 1.5, problem.noise_dim)
+    one = np.linspace(0.5, 1.5, problem.noise_dim).astype(jnp.result_type(float))
     other = one[::-1] ** 2
-    products = [ravel_pytree(problem.noise_product(x, w))[0] for w in (one, other, one - 2 * other)]
+    product = lambda x, w: ravel_pytree(problem.noise_product(x, w))[0]
+    # One program: done one by one, its operations would be compiled one by one.
+    products = jax.jit(lambda x: [product(x, w) for w in map(jnp.asarray, (one, other, one - 2 * other))])(x)
     if any(isinstance(product, jax.core.Tracer) for product in products):
         return
     first, second, both = (np.asarray(product, np.float64) for product in products)

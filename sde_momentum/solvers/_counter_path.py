@@ -70,6 +70,8 @@ class CounterPath(AbstractPath):
         increments: the law of the increments: `GaussianIncrements`, `TwoPointIncrements`, `ThreePointIncrements`.
         stream: which of the independent streams; two paths of different streams are independent.
         stride: how many grid steps `evaluate` takes at once; see `coarsen`.
+        check_times: refuse times off the grid as the solve runs. Without it they are taken to the nearest grid time,
+            for a caller who knows that all of them are on the grid; it saves compilation.
 
     Raises:
         ValueError: dt · stride does not divide t1 − t0; no path; `size` < 1; a dtype other than float32 and float64; an
@@ -100,6 +102,7 @@ class CounterPath(AbstractPath):
     dtype: np.dtype = eqx.field(static=True)
     stream: int = eqx.field(static=True)
     stride: int = eqx.field(static=True)
+    check_times: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -114,6 +117,7 @@ class CounterPath(AbstractPath):
         increments: AbstractIncrements | None = None,
         stream: int = Stream.GAUSSIAN,
         stride: int = 1,
+        check_times: bool = True,
     ):
         check_size(stride, "stride")
         check_grid(t0, t1, dt)
@@ -130,6 +134,7 @@ class CounterPath(AbstractPath):
         self.path_index = as_word(path_index, "path_index")
         self.law = GaussianIncrements() if increments is None else increments
         self.size, self.dtype, self.stream, self.stride = size, real_dtype(dtype), int(stream), int(stride)
+        self.check_times = bool(check_times)
 
     def _shared(self, count: int) -> int:
         """How many consecutive steps, from a multiple of that number on, share their random words in a run."""
@@ -190,6 +195,7 @@ class CounterPath(AbstractPath):
             increments=self.law,
             stream=self.stream,
             stride=self.stride * count,
+            check_times=self.check_times,
         )
 
     def increment(self, step: ArrayLike) -> Array:
@@ -220,20 +226,25 @@ class CounterPath(AbstractPath):
         concrete = isinstance(step, (int, np.integer))
         return self._sum(step, count, aligned=concrete and int(step) % self._shared(count) == 0)
 
-    def _step(self, t: ArrayLike) -> Array:
+    def _step(self, t: ArrayLike) -> tuple[Array, Array]:
+        """The grid step at a time, and whether it is off the grid."""
         step, off = grid_step(t, self.t0, self.t1, self.dt * self.stride)
-        return refuse(step, off, _OFF_GRID) * jnp.uint32(self.stride)
+        return step * jnp.uint32(self.stride), off
 
-    def _start(self, t0: ArrayLike, t1: ArrayLike, substeps: int) -> Array:
+    def _start(self, t0: ArrayLike, t1: ArrayLike, substeps: int | None) -> Array:
         """The grid step at which [t0, t1] starts, after checking that it is `substeps` strides long."""
-        start, end = self._step(t0), self._step(t1)
-        wrong = wrong_length(jnp.asarray(t0), jnp.asarray(t1), self.dt * self.stride * substeps)
-        return refuse(start, wrong | (end - start != substeps * self.stride), _WRONG_LENGTH)
+        (start, off), (end, end_off) = self._step(t0), self._step(t1)
+        count = (substeps or 1) * self.stride
+        wrong = wrong_length(jnp.asarray(t0), jnp.asarray(t1), self.dt * count) | (end - start != count)
+        faults = {_OFF_GRID: off | end_off, _WRONG_LENGTH: wrong}
+        if substeps is not None and self._share_run(count):
+            faults[_NOT_ALIGNED] = start % self._shared(count) != 0
+        return refuse(start, faults) if self.check_times else start
 
     def _substeps(self, start: Array, substeps: int) -> Substeps:
         count = substeps * self.stride
         if self._share_run(count):
-            draws = self._draws(self._aligned(start, count), count)
+            draws = self._draws(start, count)
             root = jnp.sqrt(jnp.asarray(self.dt)).astype(self.dtype)
             parts = (draws[i : i + self.stride] for i in range(0, count, self.stride))
             return Substeps(tuple(root * sum(part[1:], part[0]) for part in parts))
@@ -241,10 +252,8 @@ class CounterPath(AbstractPath):
         return Substeps(tuple(self._sum(first, self.stride, aligned=True) for first in firsts))
 
     def _deferred(self, start: Array, substeps: int) -> DeferredSubsteps:
-        """The same substeps; what must be refused is refused here, and the rest happens in their reader's loop."""
-        if self._share_run(substeps * self.stride):
-            start = self._aligned(start, substeps * self.stride)
-        elif self.stride == 1 and self.size is not None:
+        """The same substeps, drawn in their reader's loop."""
+        if self.stride == 1 and self.size is not None:
             return self._stored(start, substeps, self.size)
         draw = lambda scale: tuple(scale * value for value in self._substeps(start, substeps).values)
         return DeferredSubsteps(jnp.ones((), self.dtype), draw)
@@ -263,9 +272,6 @@ class CounterPath(AbstractPath):
 
     def _share_run(self, count: int) -> bool:
         return self._shared(count) > 1 and count <= _LONGEST_RUN
-
-    def _aligned(self, start: Array, count: int) -> Array:
-        return refuse(start, start % self._shared(count) != 0, _NOT_ALIGNED)
 
     def evaluate(
         self,
@@ -298,8 +304,10 @@ class CounterPath(AbstractPath):
         del left
         if t1 is None:
             one = lambda step, total: total + self.increment(step)
-            return lax.fori_loop(jnp.uint32(0), self._step(t0), one, jnp.zeros(self.shape, self.dtype))
-        start = self._start(t0, t1, substeps or 1)
+            step, off = self._step(t0)
+            step = refuse(step, {_OFF_GRID: off}) if self.check_times else step
+            return lax.fori_loop(jnp.uint32(0), step, one, jnp.zeros(self.shape, self.dtype))
+        start = self._start(t0, t1, substeps)
         if substeps is not None:
             return (self._deferred if deferred else self._substeps)(start, substeps)
         # A step starts at a multiple of the stride, hence of the number of steps that share words in a run so long.

@@ -1,5 +1,7 @@
 """A uniform time grid: from a time to the number of its step, with off-grid times refused."""
 
+from collections.abc import Mapping
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -50,6 +52,7 @@ def wrong_length(start: Array, end: Array, dt: ArrayLike) -> Array:
     return ~(jnp.abs((end - start) / dt - 1) <= _tolerance(latest, dt, _RELATIVE))
 
 
-def refuse(value: Array, wrong: Array, message: str) -> Array:
-    """`value`, unless `wrong`: then a run-time error with the message."""
-    return eqx.error_if(value, wrong, message)
+def refuse(value: Array, faults: Mapping[str, Array]) -> Array:
+    """`value`, unless a fault, given under its message, holds: then a run-time error with the first such message."""
+    wrong = jnp.stack(list(faults.values()))
+    return eqx.branched_error_if(value, wrong.any(), jnp.argmax(wrong), list(faults))
