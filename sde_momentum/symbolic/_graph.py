@@ -34,24 +34,32 @@ def labels(nodes: Iterable[Node]) -> list[Label]:
 
 def relabel(nodes: Iterable[Node], mapping: dict[Label, Label]) -> Graph:
     """Rename labels; a label that `mapping` lacks is kept."""
-    return tuple(
-        Node(node.field, tuple(tuple(mapping.get(label, label) for label in group) for group in node.slots))
-        for node in nodes
-    )
+    # Lists rather than generators here and below: derivations spend most of their time in these few lines.
+    renamed = mapping.get
+    return tuple([
+        Node(field, tuple([tuple([renamed(label, label) for label in group]) for group in slots]))
+        for field, slots in nodes
+    ])  # fmt: skip
 
 
 def shift(nodes: Graph, offset: int) -> Graph:
     """Add `offset` to every summed label, so that two graphs can be multiplied without a clash."""
-    return relabel(nodes, {label: label + offset for label in set(labels(nodes)) if label >= 0})
+    if not offset:
+        return nodes
+    return tuple([
+        Node(field, tuple([tuple([n + offset if n >= 0 else n for n in group]) for group in slots]))
+        for field, slots in nodes
+    ])  # fmt: skip
 
 
 def next_label(nodes: Iterable[Node]) -> Label:
     """Return the smallest non-negative label above all labels in use."""
-    return max((label for label in labels(nodes)), default=-1) + 1 if nodes else 0
+    return max(labels(nodes), default=-1) + 1
 
 
 def _sorted(nodes: Iterable[Node]) -> Graph:
-    return tuple(sorted(Node(field, tuple(tuple(sorted(group)) for group in slots)) for field, slots in nodes))
+    order = lambda group: tuple(sorted(group)) if len(group) > 1 else group
+    return tuple(sorted([Node(field, tuple([order(group) for group in slots])) for field, slots in nodes]))
 
 
 def canonical(nodes: Iterable[Node]) -> Graph:
@@ -62,7 +70,7 @@ def canonical(nodes: Iterable[Node]) -> Graph:
     result kept. Interchangeable labels (twins) are tried once.
     """
     nodes = tuple(nodes)
-    if any(type(node.field) is not str for node in nodes):
+    if any(type(field) is not str for field, _ in nodes):
         from ._function_merging import merged
 
         nodes = merged(nodes)
@@ -107,25 +115,26 @@ def _first_tie(colors: dict[Label, int]) -> list[Label] | None:
 
 def _refine(nodes: Graph, colors: dict[Label, int]) -> dict[Label, int]:
     """Split classes of labels by what their nodes look like until nothing changes; colors end as ranks."""
+    summed = [label for label in colors if label >= 0]
+    free = {label: label for label in colors if label < 0}
+    count = len({colors[label] for label in summed})
     while True:
-        signature: dict[Label, list] = {label: [] for label in colors if label >= 0}
-        for field, slots in nodes:
-            seen = tuple(tuple(sorted(colors[label] for label in group)) for group in slots)
-            for position, group in enumerate(slots):
-                for label in group:
-                    if label >= 0:
-                        signature[label].append((field, position, seen))
-        keys = {label: (colors[label], sorted(found)) for label, found in signature.items()}
-        ranks: dict[Label, int] = {}
-        distinct = sorted({_hashable(key) for key in keys.values()})
-        position_of = {key: rank for rank, key in enumerate(distinct)}
-        for label, key in keys.items():
-            ranks[label] = position_of[_hashable(key)]
-        ranks.update({label: label for label in colors if label < 0})
-        if len(distinct) == len({color for label, color in colors.items() if label >= 0}):
-            return ranks
-        colors = ranks
+        keys = _appearances(nodes, colors, summed)
+        rank = {key: place for place, key in enumerate(sorted(set(keys.values())))}
+        colors = {**{label: rank[key] for label, key in keys.items()}, **free}
+        if len(rank) in (count, len(summed)):  # nothing split, or nothing is left to split
+            return colors
+        count = len(rank)
 
 
-def _hashable(key: tuple[int, list]) -> tuple:
-    return key[0], tuple(key[1])
+def _appearances(nodes: Graph, colors: dict[Label, int], summed: list[Label]) -> dict[Label, tuple]:
+    """What each summed label looks like: its color, and the colored nodes and slots that it occurs in."""
+    found: dict[Label, list] = {label: [] for label in summed}
+    for field, slots in nodes:
+        seen = tuple([tuple(sorted([colors[label] for label in group])) for group in slots])
+        for position, group in enumerate(slots):
+            mark = (field, position, seen)
+            for label in group:
+                if label >= 0:
+                    found[label].append(mark)
+    return {label: (colors[label], tuple(sorted(marks))) for label, marks in found.items()}
