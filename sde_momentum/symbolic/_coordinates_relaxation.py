@@ -130,14 +130,22 @@ class Relaxation:
         """W with W(k+1) = ratio · W(k) + driven(k) and W(0) = 0."""
         total: ExponentialPolynomial = {}
         for (base, power), value in driven.items():
-            for degree, coefficient in enumerate(self._response(ratio, base, power)):
-                if coefficient:
-                    mode = (base, degree)
-                    total[mode] = total.get(mode, self.ring.zero) + value.scaled(coefficient)
+            response = enumerate(self._response(ratio, base, power)) if base else ()
+            modes = [((base, degree), c) for degree, c in response if c] if base else self._after_impulse(ratio, power)
+            for mode, coefficient in modes:
+                total[mode] = total.get(mode, self.ring.zero) + value.scaled(coefficient)
         initial = sum((value for (_, degree), value in total.items() if degree == 0), self.ring.zero)
         if initial:
             total[ratio, 0] = total.get((ratio, 0), self.ring.zero) - initial
         return {mode: value for mode, value in total.items() if value}
+
+    def _after_impulse(self, ratio: Any, step: int) -> list[tuple[Mode, Any]]:
+        """The W with W(k+1) − ratio · W(k) = [k = step]; (0, j) stands for [k = j], what memory of one step leaves."""
+        zero, one = self.ring.domain.zero, self.ring.domain.one
+        if not ratio:
+            return [((zero, step + 1), one)]
+        before = [((zero, j), -one / ratio ** (step + 1 - j)) for j in range(step + 1)]
+        return [((ratio, 0), one / ratio ** (step + 1)), *before]
 
     def _response(self, ratio: Any, base: Any, power: int) -> list[Any]:
         """The c with W = Σ_i c_i k^i base^k solving W(k+1) − ratio · W(k) = k^power base^k."""

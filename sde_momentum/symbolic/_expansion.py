@@ -7,7 +7,7 @@ from typing import NamedTuple
 import sympy as sp
 
 from ._symbols import GRADIENT, LEARNING_RATE
-from ._taylor import PowerSeries, Product
+from ._taylor import PowerSeries, Product, Sum, UnevenPowers
 
 
 class Monomial(NamedTuple):
@@ -82,16 +82,26 @@ def _series(term: sp.Expr, state: tuple[sp.Symbol, ...], cutoff: Fraction) -> li
     """Expand in rational powers of η by substituting η = s^q and taking a power series in s."""
     denominators = [int(p.exp.q) for p in term.atoms(sp.Pow) if p.base == LEARNING_RATE and p.exp.is_Rational]
     denominators += [2 for p in term.atoms(sp.Pow) if p.exp.is_Rational and p.exp.q == 2]
-    q = lcm(*denominators)
-    s = sp.Dummy("s", positive=True)
-    series = PowerSeries(s)
-    count = int(sp.ceiling(sp.Rational(cutoff) * q))
-    found = series.terms(sp.powdenest(term.subs(LEARNING_RATE, s**q), force=True), count)
+    series, found, q = _power_series(term, lcm(*denominators), cutoff)
     return [
         _from_product(series, product, sp.Rational(value.numerator, value.denominator), Fraction(power, q), state)
         for power, total in found
         for product, value in total.items()
     ]
+
+
+def _power_series(term: sp.Expr, q: int, cutoff: Fraction) -> tuple[PowerSeries, list[tuple[int, Sum]], int]:
+    """The expansion in η^{1/q}, or in a finer power where roots of its powers occur: √(η^{1/2} v) is η^{1/4} √v."""
+    for finer in (1, 2, 4, 8):
+        s = sp.Dummy("s", positive=True)
+        series = PowerSeries(s)
+        count = int(sp.ceiling(sp.Rational(cutoff) * q * finer))
+        try:
+            small = sp.powdenest(term.subs(LEARNING_RATE, s ** (q * finer)), force=True)
+            return series, series.terms(small, count), q * finer
+        except UnevenPowers:
+            continue
+    raise ValueError(f"{term} has no expansion in powers of the learning rate.")
 
 
 def _from_product(

@@ -5,6 +5,7 @@ statements about paths that do not sit on jumps.
 """
 
 from fractions import Fraction
+from itertools import combinations
 
 import sympy as sp
 
@@ -82,7 +83,11 @@ def _taylor(function: sp.Expr, cutoff: Fraction) -> sp.Expr:
         lowest = min([lowest, *(exponent for exponent, _ in rest)])
     t = sp.Dummy("t", real=True)
     moved = [a + t * sp.Add(*(term for _, term in rest)) for a, rest in zip(limits, remainders, strict=True)]
-    if any(limit == 0 for limit in limits) and isinstance(function, sp.sign | sp.Abs | sp.Heaviside):
+    if isinstance(function, sp.Max | sp.Min):
+        ties = (sp.expand(a - b) == 0 for a, b in combinations(limits, 2))
+    else:
+        ties = (limit == 0 for limit in limits)
+    if any(ties):
         raise ValueError(f"{function} sits on its jump as the learning rate vanishes, so it has no expansion.")
     derivative, total, j = function.func(*moved), sp.S.Zero, 0
     while j * lowest < cutoff and derivative != 0:

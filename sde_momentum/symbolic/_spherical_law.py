@@ -81,7 +81,10 @@ class SphericalLaw:
         front = _gamma_ratio(alpha, m) * scale ** (alpha + pairs)
         argument = -SQUARED_GRADIENT / (2 * scale)
         if self.exponent == 0:
-            yield from ((start, c, f) for c, f in function_terms(front * Kummer(-alpha, b, argument)))
+            value = front * Kummer(-alpha, b, argument)
+            if alpha.is_Integer and alpha >= 0:  # a polynomial in |∇L|² and s²
+                value = sp.expand(sp.cancel(value))
+            yield from ((start, c, f) for c, f in function_terms(value))
             return
         j = 0
         while (exponent := start + 2 * self.exponent * j) < cutoff:

@@ -15,6 +15,10 @@ Sum = dict[Product, Fraction]
 _ONE: Sum = {(): Fraction(1)}
 
 
+class UnevenPowers(ValueError):
+    """Terms of a sum differ by a fraction of a power of the small parameter."""
+
+
 class Series(NamedTuple):
     """s^valuation Σ_j coefficients[j] s^j, with as many coefficients as are known."""
 
@@ -46,7 +50,7 @@ class PowerSeries:
             if valuation.denominator == 1 and valuation + len(coefficients) >= count:
                 start = int(valuation)
                 return [(start + j, c) for j, c in enumerate(coefficients[: max(0, count - start)]) if c]
-        raise ValueError(f"{expression} has no expansion in whole powers of the small parameter.")
+        raise UnevenPowers(f"{expression} has no expansion in whole powers of the small parameter.")
 
     # --- coefficients ------------------------------------------------------------------------------------------------
 
@@ -190,7 +194,7 @@ def _add(parts: list[Series]) -> Series:
     lowest = min(part.valuation for part in parts)
     gaps = [part.valuation - lowest for part in parts]
     if any(gap.denominator != 1 for gap in gaps):
-        raise ValueError("powers of the small parameter differ by a fraction: the expansion needs a finer one.")
+        raise UnevenPowers("powers of the small parameter differ by a fraction: the expansion needs a finer one.")
     known = min(int(gap) + len(part.coefficients) for gap, part in zip(gaps, parts, strict=True))
     columns: list[list[Sum]] = [[] for _ in range(known)]
     for gap, part in zip(gaps, parts, strict=True):
