@@ -85,5 +85,5 @@ def test_another_output_is_noticed():
     assert requests("```sh\nsde-momentum derive sgd \\\n  --order 2  # two\n```\n") == [
         "sde-momentum derive sgd    --order 2"
     ]
-    with pytest.raises(SystemExit):
+    with pytest.raises(ValueError, match="--ordre"):
         _parse(["derive", "sgd", "--ordre", "2"])

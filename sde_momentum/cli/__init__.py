@@ -1,6 +1,10 @@
 """The command line: `sde-momentum derive | simulate | compare | validate | report`."""
 
+import contextlib
+import io
+import itertools
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -53,14 +57,31 @@ def _parse(words: list[str]):
     import tyro
 
     commands = {command.__name__.lower(): command for command in (Derive, Simulate, Compare, Validate, Report)}
-    return tyro.extras.subcommand_cli_from_dict(
-        commands,
-        args=words,
-        prog="sde-momentum",
-        description=_DESCRIPTION,
-        sort_subcommands=False,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.extras.subcommand_cli_from_dict(
+                commands,
+                args=words,
+                prog="sde-momentum",
+                description=_DESCRIPTION,
+                sort_subcommands=False,
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+    except SystemExit as end:
+        if not end.code:
+            raise  # after --help
+        command = f" {words[0]}" if words and words[0] in commands else ""
+        raise ValueError(f"{_unboxed(complaint.getvalue())}; see `sde-momentum{command} --help`.") from None
+
+
+def _unboxed(box: str) -> str:
+    """The first paragraph in a box of the parser's, as one line."""
+    # Under the title, which comes first. The lines of the box are dashes, or nothing, where no others can be shown.
+    lines = [line.strip("│ ") if set(line) - set("│─- ") else "" for line in box.splitlines()[1:]]
+    paragraph = itertools.takewhile(bool, itertools.dropwhile(lambda line: not line, lines))
+    text = re.sub(r"no type matching \S+ could be instantiated from", "cannot read", " ".join(paragraph))
+    return text.rstrip(".") or "the request cannot be read"
 
 
 def _one_line(error: BaseException) -> str:

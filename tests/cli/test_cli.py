@@ -83,6 +83,13 @@ def test_derive_shows_the_obstruction(capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ([], "see `sde-momentum --help`"),
+        (["deriv"], "Unrecognized options: deriv"),
+        (["derive"], "OPTIMIZER"),
+        (["derive", "sgd", "--order", "x"], "--order"),
+        (["derive", "sgd", "--format", "pdf"], "'latex'"),
+        (["derive", "sgd", "--ordre", "2"], "--ordre"),
+        (["simulate", "sgd", "--momentum", "much"], "cannot read ['much']; see `sde-momentum simulate --help`"),
         (["derive", "sgmd"], "did you mean `sgd"),
         (["derive", "heavyball"], "did you mean `heavy_ball`"),
         (["derive", "sgd", "--order", "0"], "`order` must be a positive integer"),
