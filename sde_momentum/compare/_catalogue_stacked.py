@@ -12,6 +12,7 @@ from jaxtyping import Array, PyTree
 
 from sde_momentum.compare._affine_chain import AffineChain
 from sde_momentum.compare._affine_sde import AffineSDE
+from sde_momentum.compare._independent_steps import require_independent_steps
 from sde_momentum.dynamics import SDE, Chain
 
 _PROBES = 4
@@ -29,6 +30,8 @@ def affine_chains(chains: Sequence[Chain], state: PyTree[Any]) -> list[AffineCha
         chains: one rule on one problem at several numbers, such as learning rates.
         state: a state, for shapes.
     """
+    for chain in chains:
+        require_independent_steps(chain.problem, "the affine form of a chain", ", or simulate the chain")
     twins = [eqx.tree_at(lambda c: c.problem, chain, chain.problem.gaussian()) for chain in chains]
     found = _forms(twins, state, _chain_step)
     return found and [AffineChain(*parts) for parts in found]

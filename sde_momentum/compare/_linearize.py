@@ -11,6 +11,7 @@ from jaxtyping import Array, PyTree
 
 from sde_momentum.compare._affine_chain import AffineChain
 from sde_momentum.compare._affine_sde import AffineSDE
+from sde_momentum.compare._independent_steps import require_independent_steps
 from sde_momentum.dynamics import SDE, Chain
 
 _TOLERANCE = 1e-9
@@ -26,7 +27,11 @@ def affine_chain(chain: Chain, x0: PyTree[Any]) -> AffineChain | None:
     Args:
         chain: a process whose update is linear in state and gradient.
         x0: parameters of one replica, for shapes.
+
+    Raises:
+        ValueError: the problem walks through reshuffled epochs, so that steps are dependent.
     """
+    require_independent_steps(chain.problem, "affine_chain", ", or simulate the chain")
     flat, unravel = ravel_pytree(chain.init(x0))
     twin = Chain(
         problem=chain.problem.gaussian(),

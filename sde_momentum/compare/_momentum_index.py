@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import PyTree
 
+from sde_momentum.compare._independent_steps import require_independent_steps
 from sde_momentum.compare._momentum_pair import Gap, exact_gap, sampled_gap
 from sde_momentum.compare._momentum_schedule import MomentumSchedule, Multiplier, momentum_schedule
 from sde_momentum.compare._observables import Observable, default_observables
@@ -147,7 +148,8 @@ def momentum_index_study(
         A `MomentumIndexStudy`.
 
     Raises:
-        ValueError: an index below zero, λη^α above 1, or learning rates that do not divide t1.
+        ValueError: an index below zero, λη^α above 1, learning rates that do not divide t1, or reshuffled epochs, of
+            which the theorem says nothing; `sample` measures them all the same.
 
     Example:
         >>> from sde_momentum.problems import quadratic
@@ -161,6 +163,9 @@ def momentum_index_study(
     powers = [Fraction(index).limit_denominator(64) for index in indices]
     if not powers or min(powers) < 0:
         raise ValueError(f"indices must be at least 0, one or more of them, got {tuple(indices)}")
+    if not sample:
+        remedy = ", or sample=True to measure the reshuffled optimizers themselves"
+        require_independent_steps(problem, "momentum_index_study", remedy)
     scheduled = rate_multiplier is not None or relaxation_multiplier is not None
     with jax.enable_x64(True):
         question = _Question(problem, x0, t1, relaxation_rate, observables, num_paths, seed, sample)

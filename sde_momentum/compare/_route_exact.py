@@ -22,8 +22,6 @@ def exact_errors(question: Question, rates: Sequence[float]) -> Measured:
     """
     if question.limit.regime.schedules:
         raise NotApplicable("coefficients that change with time need method='coupled'.")
-    if not question.problem.independent_steps:
-        raise NotApplicable(f"steps that walk through epochs are dependent, and moments need more than one{_REMEDY}.")
     with jax.enable_x64(True):
         question = question.in_double_precision()
         quadratics = []

@@ -52,8 +52,6 @@ def transition_errors(question: Question, rates: Sequence[float], *, thorough: b
 
 def _checked_size(question: Question, rate: float, largest: int) -> int:
     """Components of the larger state; too many are refused before anything is computed."""
-    if not question.problem.independent_steps:
-        raise NotApplicable("steps that walk through epochs are no Markov chain of the parameters alone; sample it.")
     sizes = []
     for process, what in ((question.chain(rate), "rule"), (question.sde(rate), "limit")):
         state = jax.eval_shape(process.init, question.x0)

@@ -10,6 +10,7 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Array
 
+from sde_momentum.compare._independent_steps import require_independent_steps
 from sde_momentum.compare._slow_process import AdaptiveFoot, AdaptiveIterates, LinearFoot, LinearIterates
 from sde_momentum.dynamics import Chain, chain
 from sde_momentum.manifold import AdamSlowSDE, SlowSDE, adam_slow_sde, slow_sde
@@ -205,6 +206,7 @@ def slow_setting(
     rule: UpdateRule, problem: Any, momentum_index: float, numbers: Mapping[str, float], codimension: int | None
 ) -> LinearSetting | AdaptiveSetting:
     """The setting of a rule: adaptive for Adam and RMSProp with ε outside the root, else linear or refused."""
+    require_independent_steps(problem, "the slow equation")
     if any(rule.update == known.update for known in (adam(), adam(bias_correction=False), rmsprop())):
         return AdaptiveSetting(rule, problem, numbers, codimension)
     return LinearSetting(rule, problem, momentum_index, numbers, codimension)

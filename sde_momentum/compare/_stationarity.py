@@ -8,6 +8,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, PyTree
 
+from sde_momentum.compare._independent_steps import require_independent_steps
 from sde_momentum.dynamics import SDE, Chain
 
 _PROBES = ((0.3, 0.7), (-1.1, 0.4))
@@ -33,7 +34,8 @@ def stationary_residual(process: Chain | SDE) -> Callable[[PyTree[Array]], Array
         Function of the state of one replica; unit of parameter² (per unit of time for an equation).
 
     Raises:
-        ValueError: no combination of the rule's variables moves by gradients alone, as in adaptive rules.
+        ValueError: no combination of the rule's variables moves by gradients alone, as in adaptive rules; or steps are
+            dependent, in reshuffled epochs.
 
     Example:
         >>> from sde_momentum import optimizers, problems
@@ -53,6 +55,7 @@ def stationary_residual(process: Chain | SDE) -> Callable[[PyTree[Array]], Array
 
 
 def _of_chain(process: Chain) -> Callable[[PyTree[Array]], Array]:
+    require_independent_steps(process.problem, "stationary_residual")
     weights, step = conserved_combination(process)
 
     def residual(state: PyTree[Array]) -> Array:

@@ -87,9 +87,10 @@ def weak_error(
         A `WeakError`: signed errors with standard errors and solver bias, fitted orders, verdict, `.plot()`.
 
     Raises:
-        ValueError: the limit is not one of the rule, t1 is not on the grid of some learning rate, there are fewer than
-            four learning rates or they do not decrease, an observable does not give one finite number, a path
-            diverges, or the route that was named does not serve the question (the message says which one does).
+        ValueError: the limit is not one of the rule, the problem walks through reshuffled epochs, whose steps are
+            dependent, t1 is not on the grid of some learning rate, there are fewer than four learning rates or they do
+            not decrease, an observable does not give one finite number, a path diverges, or the route that was named
+            does not serve the question (the message says which one does).
 
     Example:
         >>> import numpy as np

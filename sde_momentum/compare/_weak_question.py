@@ -11,6 +11,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, PyTree
 
+from sde_momentum.compare._independent_steps import require_independent_steps
 from sde_momentum.compare._observables import Observable, check_observables, default_observables
 from sde_momentum.dynamics import SDE, Chain, chain, sde
 from sde_momentum.dynamics._start import full_start
@@ -32,7 +33,7 @@ class Question:
         hyperparameters: numbers besides the learning rate.
 
     Raises:
-        ValueError: the limit is not one of the rule, or an observable or a time has no meaning.
+        ValueError: the limit is not one of the rule, an observable or a time has no meaning, or steps are dependent.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Question:
     ):
         if not isinstance(limit, Limit) or limit.rule != rule:
             raise ValueError(f"`limit` was not derived from the rule `{rule.name}`; use modified_equation(rule, …).")
+        require_independent_steps(problem, "a diffusion limit")
         self.rule, self.limit, self.problem = rule, limit, problem
         self.x0 = jax.tree.map(jnp.asarray, x0)
         self.times = checked_times(t1, saves)

@@ -10,7 +10,6 @@ from sde_momentum.problems import SignDraw, StudentDraw, breast_cancer, double_w
 from sde_momentum.symbolic import LEARNING_RATE, Regime, modified_equation
 
 RATES = (0.1, 0.05, 0.025, 0.0125)
-EPOCHS = minibatch(lambda x, rows: 0.5 * jnp.mean((x - rows) ** 2), jnp.array([0.0, 1.0]), 1, replacement=False)
 FIRST, SECOND = (modified_equation(sgd(), order=order) for order in (1, 2))
 
 
@@ -133,8 +132,6 @@ def test_curvature_is_an_observable():
         (breast_cancer(16), {"x0": "start", "method": "exact"}, "method='coupled'"),
         (double_well(), {"method": "exact"}, "method='transition'"),
         (double_well(draw=StudentDraw(1)), {"method": "transition"}, "no finite sum.*problem.gaussian"),
-        (EPOCHS, {"method": "exact"}, "walk through epochs"),
-        (EPOCHS, {"method": "transition"}, "walk through epochs"),
         (double_well(), {"method": "guess"}, "must be one of"),
         (double_well(), {"observables": {"log": lambda x: jnp.log(x - 1)}}, "nan at x0: choose one that is finite"),
         (double_well(), {"num_paths": 8, "target_snr": 10}, "not both"),
