@@ -22,7 +22,8 @@ def adadelta(form: Literal["original", "scaled"] = "original") -> UpdateRule:
 
     Returns:
         The rule, with hyperparameters `learning_rate` η, `decay` ρ and `eps` ε. Regimes: ballistic (σ = 1, 1 − ρ = cη,
-        t = kη) and noise-dominated (σ = σ₀/η, 1 − ρ = cη², t = kη²).
+        t = kη) and noise-dominated (σ = σ₀/η, 1 − ρ = cη², t = kη²). With a small ε the limits divide by √G, so they
+        need a positive start of G.
 
     Raises:
         ValueError: there is no such form.
