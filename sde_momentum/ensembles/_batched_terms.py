@@ -1,8 +1,10 @@
 """An SDE of one replica as diffrax terms of a whole block, whose paths are the last axis."""
 
+import functools
 from typing import Any
 
 import diffrax as dfx
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
@@ -31,11 +33,16 @@ def batched_terms(
     if solver.term_structure is not dfx.AbstractTerm:
         return dfx.MultiTerm(dfx.ODETerm(drift), dfx.ControlTerm(_batched_noise(process, path, replica_block), path))
 
-    def increment(t: Any, y: State, args: Any, dt: Any, dw: Array) -> State:
-        one = over_paths(lambda y, w: process.increment(t, y, args, dt, jnp.atleast_1d(w)), replica_block)
+    arrays, static = eqx.partition(process, eqx.is_array)
+
+    # Traced once, however many steps a program takes at a time.
+    @functools.partial(jax.jit, inline=True)
+    def traced(arrays: Any, t: Any, y: State, args: Any, dt: Any, dw: Array) -> State:
+        whole = eqx.combine(arrays, static)
+        one = over_paths(lambda y, w: whole.increment(t, y, args, dt, jnp.atleast_1d(w)), replica_block)
         return cast_like(one(y, dw), y)
 
-    return FusedTerm(increment, path, drift)
+    return FusedTerm(lambda *arguments: traced(arrays, *arguments), path, drift)
 
 
 def _batched_drift(process: Any, replica_block: int | None) -> Any:

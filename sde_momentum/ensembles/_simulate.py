@@ -1,8 +1,10 @@
 """`simulate`: an ensemble of a process, as moments with their standard errors."""
 
+import importlib
 import math
 import os
 import pathlib
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +140,8 @@ def simulate(
     if budget is not None and not (math.isfinite(budget) and budget > 0):
         raise ValueError(f"budget must be a positive number of seconds, got {budget!r}")
     job = prepare(process, x0, question)
+    # XLA compiles meanwhile, without Python's lock.
+    threading.Thread(target=importlib.import_module, args=("xarray",), daemon=True).start()
     folder = None if checkpoint is None else CheckpointFolder(pathlib.Path(checkpoint), job.identity)
     moments = execute(job, Manner(Workers(job.run, devices), chunk_size, progress, budget, folder))
     provenance = collect_provenance(process, job.configuration)

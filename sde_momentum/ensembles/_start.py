@@ -118,12 +118,17 @@ def _float_type(leaves: list[np.ndarray], dtype: DTypeLike | None) -> np.dtype:
     found = dtype
     if found is None:
         floats = {leaf.dtype for leaf in leaves if leaf.dtype.kind not in "iu"}
-        found = np.result_type(*floats) if len(floats) > 1 else next(iter(floats), jnp.result_type(float))
+        found = next((each for each in floats if each.itemsize < 4), None)  # never widened silently
+        found = found or (np.result_type(*floats) if floats else jnp.result_type(float))
         # numpy's default is float64; without 64-bit JAX that means float32, as everywhere in JAX.
         found = jax.dtypes.canonicalize_dtype(found)
-    chosen = np.dtype(found)
+    try:
+        chosen = np.dtype(found)
+    except TypeError as error:
+        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}") from error
     if chosen not in _DTYPES:
-        raise ValueError(f"dtype must be float32 or float64, got {chosen}: 16 bits cannot hold a running sum; cast x0")
+        reason = ": 16 bits cannot hold a running sum; cast x0" if chosen.itemsize == 2 else ""
+        raise ValueError(f"dtype must be float32 or float64, got {chosen}{reason}")
     if chosen == _DTYPES[1] and not jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
         raise ValueError(
             "dtype=float64 needs 64-bit JAX: jax.config.update('jax_enable_x64', True) before anything else"

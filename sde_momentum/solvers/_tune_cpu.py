@@ -2,7 +2,7 @@
 
 import os
 
-from jax._src import xla_bridge  # JAX says nowhere else whether it has started
+import jax
 
 _INTERLEAVE = "-force-vector-interleave=4"
 _FLAGS = {
@@ -35,7 +35,18 @@ def tune_cpu() -> str:
     """
     flags = os.environ.get("XLA_FLAGS", "")
     missing = [f"{name}={value}" for name, value in _FLAGS.items() if name not in flags]
-    if missing and xla_bridge.backends_are_initialized():
+    if missing and _has_computed():
         raise RuntimeError("tune_cpu came too late: JAX has computed already; call it first, or set XLA_FLAGS yourself")
     os.environ["XLA_FLAGS"] = " ".join([flags, *missing]).strip()
     return os.environ["XLA_FLAGS"]
+
+
+def _has_computed() -> bool:
+    """Whether JAX has started its backends. It says so only by refusing to change an option that they depend on."""
+    number = jax.config.jax_num_cpu_devices  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        jax.config.update("jax_num_cpu_devices", number + 2)
+    except RuntimeError:
+        return True
+    jax.config.update("jax_num_cpu_devices", number)
+    return False
