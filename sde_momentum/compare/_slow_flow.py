@@ -11,7 +11,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, PyTree
 
-from sde_momentum.manifold import ManifoldPoint, Outcome, inspect_point, limit_map
+from sde_momentum.manifold import ManifoldPoint, NoiseOutcome, Outcome, inspect_point, limit_map
 
 Observable = Callable[[PyTree[Array]], Array]
 
@@ -21,7 +21,7 @@ def slow_start(problem: Any, x0: PyTree[Array], codimension: int | None) -> tupl
 
     Raises:
         RuntimeError: no manifold of minimizers passes there.
-        ValueError: the noise is not finite there.
+        ValueError: the noise is not finite there, or absent.
     """
     x, point, along, whole = _compiled(_inspected, problem, x0, codimension, True)
     code = point.code
@@ -37,8 +37,11 @@ def slow_start(problem: Any, x0: PyTree[Array], codimension: int | None) -> tupl
             "the noise is not defined on the manifold: noise_product is not finite at Φ(x0), so no slow equation can "
             "be compared there; check the problem's noise where the loss is smallest"
         )
-    # Γ is met up to rounding, and so is the normal space.
-    return x, point, bool(along > max(1e-6, 1e2 * float(jnp.finfo(point.x.dtype).eps)) * whole)
+    # Γ is met up to rounding, and so are the normal space and what vanishes on Γ.
+    rounding = float(jnp.finfo(point.x.dtype).eps)
+    if whole <= rounding * float(point.space.eigenvalues[-1]) * max(1.0, float(jnp.linalg.norm(point.x))):
+        raise ValueError(f"there is no slow motion to compare: {NoiseOutcome.ABSENT.message}")
+    return x, point, bool(along > max(1e-6, 1e2 * rounding) * whole)
 
 
 def _inspected(problem: Any, x0: PyTree[Array], codimension: int | None, move: bool):

@@ -53,7 +53,8 @@ def slow_weak_error(
     is measured.
 
     Args:
-        rules: the optimizer, or several; linear in state and gradient.
+        rules: the optimizer, or several: linear in state and gradient, or Adam and RMSProp with ε outside the root and
+            1 − β₂ = cη², whose c is the keyword `decay_rate`. Without bias correction second moments start at diag Σ.
         problem: loss and noise; its own `limit_map` is used for Φ when it has one.
         x0: start, one replica; on Γ, or near it: what happens on the way to Γ counts as error.
         t1: slow time, a whole number of steps for every learning rate.
@@ -75,8 +76,8 @@ def slow_weak_error(
         A `SlowWeakError`.
 
     Raises:
-        ValueError: a rule has no slow equation, the noise is not defined on Γ, t1 is not on the grid of some learning
-            rate, or there are fewer than four learning rates.
+        ValueError: a rule has no slow equation, the noise is absent or not defined on Γ, t1 is not on the grid of some
+            learning rate, there are fewer than four, or two rules have one name.
         RuntimeError: x0 does not lead to a manifold of minimizers; the message says why.
 
     Example:

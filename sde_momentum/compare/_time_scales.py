@@ -130,7 +130,7 @@ def time_scales(
         A `TimeScales`.
 
     Raises:
-        ValueError: an exponent leaves no step, two coincide, or the rule has no slow equation.
+        ValueError: an exponent leaves no step, two coincide, the rule has no slow equation, or Γ no noise.
         RuntimeError: x0 leads to no manifold of minimizers.
 
     Example:

@@ -1,10 +1,12 @@
 """Optimizers over η⁻² steps against the slow equation: orders, agreement, controls, refusals."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
-from sde_momentum.compare import Outcome, Verdict, slow_weak_error
+from sde_momentum.compare import Outcome, Verdict, judge, slow_weak_error
 from sde_momentum.compare._slow_setting import slow_setting
 from sde_momentum.manifold import slow_sde
 from sde_momentum.optimizers import adagrad, adam, heavy_ball, nesterov, rmsprop, sgd, sgdm
@@ -78,28 +80,105 @@ VALLEY = general(
 
 
 @pytest.mark.slow
-def test_tangent_noise_is_shared():
-    """Coupling lowers the standard error, the more the smaller η; errors lie below 0.3 η up to 5 SE."""
+def test_product_of_three_parameters_follows_the_flow_by_hand():
+    """Label noise on ½(x₁x₂x₃ − 1)²: u = x² has du_i/dτ = δ²(1/u_i − Σu⁻²/Σu⁻¹); order 1 for SGD and SGDM alike."""
+    delta, start, end = 0.3, np.array([2.0, 0.8, 0.625]), 0.64
+    problem = general(
+        lambda x: 0.5 * (jnp.prod(x) - 1) ** 2, lambda x, w: delta * w[0] * jax.grad(jnp.prod)(x), noise_dim=1
+    )
     study = slow_weak_error(
-        sgd(),
-        VALLEY,
-        jnp.zeros(2),
-        t1=0.32,
+        [sgd(), sgdm()],
+        problem,
+        jnp.asarray(start),
+        t1=end,
         learning_rates=(0.08, 0.04, 0.02, 0.01),
-        observables={"x₀": lambda x: x[0]},
-        num_paths=512,
-        saves=1,
-        slow_steps=4,
-        codimension=1,
+        observables={"u₁ − u₂": lambda x: x[0] ** 2 - x[1] ** 2},
+        num_paths=8_192,
+        saves=2,
+        momentum=0.5,
         progress=False,
     )
+    by_hand = lambda t, u: delta**2 * (1 / u - np.sum(u**-2) / np.sum(1 / u))
+    u = solve_ivp(by_hand, (0, end), start**2, rtol=1e-11, atol=1e-12).y[:, -1]
+    np.testing.assert_allclose(study.dataset["slow"].isel(time=-1), u[0] - u[1], rtol=1e-8)
+    assert study.verdict is Verdict.CONFIRMED
+    assert study.agreement("sgd", "sgdm", "u₁ − u₂").outcome is Outcome.SUPPORTED
+
+
+SHARED = {"t1": 0.64, "learning_rates": (0.16, 0.08, 0.04, 0.02), "saves": 1, "slow_steps": 4, "progress": False}
+SQUARE = {"x₀²": lambda x: x[0] ** 2}
+
+
+@pytest.mark.slow
+def test_tangent_noise_is_shared():
+    """Coupling lowers the standard error, the more the smaller η; the extrapolated solver's bias is small."""
+    study = slow_weak_error(sgd(), VALLEY, jnp.zeros(2), observables={"x₀": lambda x: x[0]}, num_paths=512, **SHARED)
     last = study.dataset.isel(rule=0, observable=0, time=-1)
     gain = (last["discrete_standard_error"] / last["standard_error"]).values
     assert np.all(np.diff(gain) > 0)
     assert gain[-1] > 3
-    rates = last["learning_rate"].values
-    assert np.all(np.abs(last["error"]) < 0.3 * rates + 5 * last["standard_error"])
     assert float(np.abs(last["solver_bias"]).max()) < 5e-3
+
+
+@pytest.mark.slow
+def test_errors_fall_like_the_learning_rate_under_tangent_noise():
+    """E x₀² of SGD: order 1 confirmed; a slow equation with a tenth more noise is refuted with fewer paths."""
+    study = slow_weak_error(sgd(), VALLEY, jnp.zeros(2), observables=SQUARE, num_paths=40_000, **SHARED)
+    assert study.verdict is Verdict.CONFIRMED
+    louder = slow_sde(general(VALLEY.loss, lambda x, w: 1.1 * FACTOR @ w, noise_dim=2), codimension=1)
+    wrong = slow_weak_error(sgd(), VALLEY, jnp.zeros(2), observables=SQUARE, num_paths=10_000, limit=louder, **SHARED)
+    assert wrong.verdict is Verdict.REFUTED
+
+
+def trench(x):
+    """Two constraints on three parameters, c = 0 along a curve."""
+    return jnp.stack([x[1] + 0.4 * x[0] ** 2 - 0.3 * x[0] * x[2], x[2] + 0.5 * x[0] * x[1] - 0.2 * x[0] ** 2])
+
+
+def walls(x):
+    """Hessian and noise below do not commute."""
+    stretch, c = jnp.stack([jnp.exp(0.8 * x[0] + 0.3 * x[2]), 3.2 * jnp.exp(-0.5 * x[0])]), trench(x)
+    return 0.5 * jnp.sum(stretch * c**2) + 0.6 * x[0] * c[0] * c[1]
+
+
+MIXING = jnp.array([[0.6, 0.2], [0.5, 0.9]])
+TRENCH = general(walls, lambda x, w: jax.vjp(trench, x)[1](MIXING @ w)[0], noise_dim=2)
+
+
+def below_and_above(index, rates, **changed):
+    """SGDM at a momentum index, along the trench."""
+    settings = {"t1": 0.64, "observables": {"x₀": lambda x: x[0]}, "saves": 1, "progress": False, "codimension": 2}
+    settings |= {"num_paths": 16_384, "relaxation_rate": 1.0, "momentum_index": index, "learning_rates": rates}
+    return slow_weak_error(sgdm(), TRENCH, jnp.zeros(3), **settings | changed)
+
+
+@pytest.mark.slow
+def test_at_index_one_the_order_is_one():
+    """Noise that does not commute with H: order 1 against the equation at index 1; that of SGD is refuted."""
+    rates = (0.16, 0.08, 0.04, 0.02)
+    settings = {"num_paths": 40_000, "relaxation_rate": 0.7}
+    assert below_and_above(1, rates, **settings).verdict is Verdict.CONFIRMED
+    assert below_and_above(1, rates, limit=slow_sde(TRENCH, codimension=2), **settings).verdict is Verdict.REFUTED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("index", [0.5, 1.5])
+def test_beside_index_one_the_order_is_a_half(index):
+    """At α = ½ and 3/2 the error falls like √η: order ½ confirmed, order 1 refuted on the same errors."""
+    (fit,) = below_and_above(index, (0.08, 0.04, 0.02, 0.01)).orders.values()
+    assert fit.claimed_order == 0.5
+    assert fit.verdict is Verdict.CONFIRMED
+    assert judge(fit, 1) is Verdict.REFUTED
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"), [(0, (1, 1)), (0.5, (0.5, 0.5)), (0.75, (0.25, 0.25)), (1, (1, 1)), (1.75, (0.25, 0.5))]
+)
+def test_the_claimed_order_follows_the_momentum_index(index, expected):
+    """The lowest of 1, |1 − α| and, above 1, 2 − α; SGD has no index."""
+    setting = slow_setting(sgdm(), PARABOLA, index, {"relaxation_rate": 1.0}, 1)
+    assert setting.exponents == expected
+    assert slow_setting(sgd(), PARABOLA, index, {}, 1).exponents == (1.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -124,11 +203,14 @@ def test_bad_questions_are_refused(changed, message):
 
 
 def test_starts_without_a_manifold_are_refused():
-    """An isolated minimum says so; noise that is NaN on Γ says so."""
+    """An isolated minimum, noise that vanishes on Γ and noise that is NaN there: each says so."""
     bowl = general(lambda x: jnp.sum(x**2), lambda x, w: w, noise_dim=2)
     question = {"t1": 0.32, "learning_rates": RATES, "num_paths": 8, "progress": False}
     with pytest.raises(RuntimeError, match="isolated minimum"):
         slow_weak_error(sgd(), bowl, jnp.zeros(2), **question)
+    still = general(lambda x: 0.5 * x[1] ** 2, lambda x, w: x[1] * w, noise_dim=2)
+    with pytest.raises(ValueError, match="no noise on the manifold"):
+        slow_weak_error(sgd(), still, jnp.zeros(2), **question)
     broken = general(lambda x: 0.5 * x[1] ** 2, lambda x, w: w / x[1] ** 2, noise_dim=2)
     with pytest.raises(ValueError, match="not defined on the manifold"):
         slow_weak_error(sgd(), broken, jnp.zeros(2), **question)

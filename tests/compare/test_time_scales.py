@@ -1,11 +1,12 @@
 """Between 1/η and 1/η² steps: gradient flow fails late, the slow equation fails early, both hold between."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from sde_momentum.compare import time_scales
 from sde_momentum.optimizers import sgd, sgdm
-from sde_momentum.problems import label_noise_parabola
+from sde_momentum.problems import general, label_noise_parabola
 
 PARABOLA = label_noise_parabola([1.0, 2.0, 3.0], 0.5)
 # Off the manifold: the fall takes a time 1/tr H ≈ 0.1.
@@ -42,6 +43,35 @@ def test_each_description_fails_where_the_theory_says(rule):
     assert not bool(holds["slow"].sel(exponent=0.5))
     assert bool(holds["slow"].sel(exponent=2.0))
     assert bool(holds["both"].sel(exponent=1.25))
+
+
+FACTOR = jnp.array([[0.5, 0.2], [0.5, 0.3]])
+VALLEY = general(
+    lambda x: 0.5 * jnp.exp(1.5 * x[0]) * (x[1] + 0.4 * x[0] ** 2) ** 2, lambda x, w: FACTOR @ w, noise_dim=2
+)
+
+
+@pytest.mark.slow
+def test_noise_along_the_manifold_is_seen_by_the_slow_equation_alone():
+    """Place across the valley, spread along it: the flow fails at γ = 2, the slow equation at ½, both hold at 3/2."""
+    study = time_scales(
+        sgdm(),
+        VALLEY,
+        jnp.array([0.0, 0.6]),
+        learning_rates=(0.01,),
+        observables={"x₁": lambda x: x[1], "x₀²": lambda x: x[0] ** 2},
+        exponents=(0.5, 1.5, 2.0),
+        t1=0.5,
+        num_paths=1024,
+        progress=False,
+        momentum=0.5,
+    )
+    assert float(study.dataset["slow_standard_error"].min()) > 0
+    holds = study.holds(0.02).isel(learning_rate=0)
+    for name in ("x₁", "x₀²"):
+        assert holds["fast"].sel(observable=name).values.tolist() == [True, True, False]
+        assert holds["slow"].sel(observable=name).values.tolist()[1:] == [True, True]
+    assert not bool(holds["slow"].sel(observable="x₁", exponent=0.5))
 
 
 def test_exponents_that_leave_no_step_are_refused():
