@@ -36,6 +36,9 @@ class CoefficientField:
         self._unit = (0,) * len(symbols)
         self._powers: dict[tuple[int, int], Polynomial] = {}
         self.rates: dict[int, int] = {}  # symbol → its time derivative, by place
+        # sympy's own order of the symbols, on which the signs of factors depend
+        self._ordered: tuple = sp.Poly(sp.Add(*symbols), *()).gens if symbols else ()
+        self._places = [symbols.index(symbol) for symbol in self._ordered]
         self.zero = Coefficient(self, {}, 1, ())
         self.one = Coefficient(self, {self._unit: 1}, 1, ())
         self.from_sympy = lru_cache(maxsize=4096)(self._from_sympy)
@@ -77,7 +80,7 @@ class CoefficientField:
             raise AssertionError("irreducible factors are primitive")
         if polynomial not in self._factors:
             self._factors.append(polynomial)
-            self._expressions.append(factor)
+            self._expressions.append(sp.factor(factor))
         return self._factors.index(polynomial)
 
     def power(self, index: int, exponent: int) -> Polynomial:
@@ -106,10 +109,25 @@ class CoefficientField:
         return {monomial: value for monomial, value in total.items() if value}
 
     def to_sympy(self, value: "Coefficient") -> sp.Expr:
-        """Convert to a factored sympy expression."""
-        terms = [c * sp.Mul(*(s**p for s, p in zip(self.symbols, m, strict=True))) for m, c in value.numerator.items()]
-        bottom = value.denominator * sp.Mul(*(self._expressions[i] ** e for i, e in enumerate(value.exponents) if e))
-        return sp.factor(sp.Add(*terms) / bottom)
+        """Convert to a factored sympy expression, as sympy's `factor` gives it."""
+        if not value.numerator:
+            return sp.S.Zero
+        if not self.symbols:
+            return sp.Rational(value.numerator[()], value.denominator)
+        number, factors = self._factored(value.numerator)
+        product = sp.Mul(*(factor**power for factor, power in factors))
+        for index, power in enumerate(value.exponents):
+            product /= self._expressions[index] ** power
+        number /= value.denominator
+        if product.is_Add and number not in (1, -1):
+            return sp.Mul(number, product, evaluate=False)  # or else the number were multiplied in
+        return number * product
+
+    def _factored(self, polynomial: Polynomial) -> tuple[sp.Rational, list[tuple[sp.Expr, int]]]:
+        # Directly as a polynomial: as an expression it would be brought over one denominator first, which takes longer.
+        ordered = sp.Poly({tuple(m[place] for place in self._places): c for m, c in polynomial.items()}, *self._ordered)
+        number, factors = ordered.factor_list()
+        return number, [(factor.as_expr(), power) for factor, power in factors]
 
 
 class Coefficient:
