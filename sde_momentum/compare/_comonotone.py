@@ -2,12 +2,17 @@
 
 from collections.abc import Callable
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, PyTree
 from scipy.stats import chi2, norm, t
 
-from sde_momentum.problems import AbstractDraw, SignDraw, SkewedDraw, StudentDraw
+from sde_momentum.compare._measured import NotApplicable
+from sde_momentum.compare._noise_points import noise_points
+from sde_momentum.problems import AbstractDraw, AbstractProblem, SignDraw, SkewedDraw, StudentDraw
 
 # Linear interpolation on this grid is off by less than 1e-5 of a standard deviation up to eight of them.
 _NODES = np.linspace(-9.0, 9.0, 8193)
@@ -20,7 +25,8 @@ def comonotone(draw: AbstractDraw) -> Callable[[Array], Array] | None:
     Student quantiles are tabulated.
 
     Args:
-        draw: of independent components: `SignDraw`, `SkewedDraw` or `StudentDraw`; minibatches have no such map.
+        draw: of independent components: `SignDraw`, `SkewedDraw` or `StudentDraw`; minibatches have none without
+            their gradients.
 
     Returns:
         Function of an array of normals, of any shape.
@@ -43,6 +49,42 @@ def comonotone(draw: AbstractDraw) -> Callable[[Array], Array] | None:
     else:
         return None
     return lambda w: jnp.interp(w, jnp.asarray(_NODES, w.dtype), jnp.asarray(values, w.dtype))
+
+
+class RankedDraws(eqx.Module):
+    r"""The comonotone coupling of finitely many draws, such as minibatches, with a normal, for one parameter.
+
+    At a point x the draws are ranked by the gradient they give there, and the draw is the quantile of level
+    $\Phi(z)$: its law is the one of a draw by chance, and its gradient is as close to $\nabla L + S(x)z$ as two laws on
+    the line allow.
+
+    Args:
+        table: the draws, along the first axis.
+        weights: their probabilities.
+    """
+
+    table: Array
+    weights: Array
+
+    def __call__(self, problem: AbstractProblem, x: PyTree[Array], z: Array) -> Array:
+        """The draw of a standard normal z at the parameters x."""
+        gradient = lambda draw: ravel_pytree(problem.stochastic_gradient(x, draw, 1.0))[0][0]
+        order = jnp.argsort(jax.vmap(gradient)(self.table))
+        below = jnp.cumsum(self.weights[order])
+        # The last level is open above: rounding must not leave it short of one.
+        place = jnp.searchsorted(below[:-1], jax.scipy.stats.norm.cdf(z))
+        return self.table[order[place]]
+
+
+def ranked_draws(problem: AbstractProblem, x0: PyTree[Array]) -> RankedDraws | None:
+    """The ranked draws of a problem with one parameter and finitely many draws a step; None for others."""
+    if ravel_pytree(x0)[0].size != 1:
+        return None
+    try:
+        law, table = noise_points(problem)
+    except NotApplicable:
+        return None
+    return None if table is None else RankedDraws(jnp.asarray(table), jnp.asarray(law.weights))
 
 
 def _quantiles(law) -> np.ndarray:

@@ -125,12 +125,16 @@ def differences(observables: Mapping[str, Observable], name: str) -> dict[str, A
 
     They are pytrees of the observables: another study with the same functions finds the program again.
     """
-    between = lambda function, left, right: jax.tree_util.Partial(_between, function, left, right, name)
-    errors = {f"error: {k}": between(f, "chain", "fine") for k, f in observables.items()}
-    return errors | {f"bias: {k}": between(f, "fine", "coarse") for k, f in observables.items()}
+    errors = {f"error: {k}": between(f, "chain", "fine", name) for k, f in observables.items()}
+    return errors | {f"bias: {k}": between(f, "fine", "coarse", name) for k, f in observables.items()}
 
 
-def _between(function: Observable, left: str, right: str, name: str, state: Any) -> Any:
+def between(function: Observable, left: str, right: str, name: str) -> Any:
+    """The difference of an observable between two parts of a joint state; `name` is that of the parameters."""
+    return jax.tree_util.Partial(_difference, function, left, right, name)
+
+
+def _difference(function: Observable, left: str, right: str, name: str, state: Any) -> Any:
     return function(state[left][name]) - function(state[right][name])
 
 

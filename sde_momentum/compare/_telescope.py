@@ -9,11 +9,12 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, ArrayLike, PyTree
 
-from sde_momentum.compare._comonotone import comonotone
+from sde_momentum.compare._comonotone import RankedDraws, comonotone, ranked_draws
 from sde_momentum.compare._observables import Observable
-from sde_momentum.compare._route_coupled import check_finite, coupled, differences, other_seed, run
+from sde_momentum.compare._route_coupled import between, check_finite, coupled, differences, other_seed, run
 from sde_momentum.compare._study import plain_number
 from sde_momentum.compare._weak_question import Question
 from sde_momentum.dynamics import Chain
@@ -61,16 +62,19 @@ class BothDraws(AbstractDraw):
 class NoisePair(eqx.Module):
     """One optimizer under the noise of the problem and under Gaussian noise of the same covariance.
 
-    Signs, gamma and Student components are increasing functions of the Gaussian ones (comonotone); minibatches are
-    independent of them.
+    Signs, gamma and Student components are increasing functions of the Gaussian ones (comonotone), and so is the
+    gradient of a minibatch where there is one parameter. With several, minibatches are independent of the Gaussian
+    noise: no map of a vector of normals has their law and is near the identity at every x.
 
     Args:
         data: the optimizer on the problem.
         gaussian: the optimizer on the problem's Gaussian twin.
+        ranked: draws of one parameter's problem to be ranked by their gradients.
     """
 
     data: Chain
     gaussian: Chain
+    ranked: RankedDraws | None = None
 
     @property
     def step_time(self) -> Any:
@@ -80,7 +84,7 @@ class NoisePair(eqx.Module):
     @property
     def draw(self) -> AbstractDraw:
         """What one step of both consumes: the normals alone where the other noise is a function of them."""
-        if comonotone(self.data.draw) is not None:
+        if self.ranked is not None or comonotone(self.data.draw) is not None:
             return self.gaussian.draw
         return BothDraws(self.data.draw, self.gaussian.draw)
 
@@ -90,9 +94,24 @@ class NoisePair(eqx.Module):
 
     def step(self, k: ArrayLike, state: PyTree[Array], draw: PyTree[ArrayLike]) -> PyTree[Array]:
         """Return both next states."""
+        if self.ranked is not None:
+            row = self.ranked(self.data.problem, self.data.gradient_point(state["data"]), self._normal(state, draw))
+            return {
+                "data": self.data.step(k, state["data"], row),
+                "gaussian": self.gaussian.step(k, state["gaussian"], draw),
+            }
         shaped = comonotone(self.data.draw)
         draws = draw if shaped is None else {"data": shaped(jnp.asarray(draw)), "gaussian": draw}
         return {name: getattr(self, name).step(k, state[name], draws[name]) for name in ("data", "gaussian")}
+
+    def _normal(self, state: PyTree[Array], draw: PyTree[ArrayLike]) -> Array:
+        """The standard normal that a step's normals are along the one parameter."""
+        twin, point = self.gaussian.problem, self.gaussian.gradient_point(state["gaussian"])
+        kick, size = (
+            ravel_pytree(twin.noise_product(point, jnp.asarray(draw)))[0][0],
+            jnp.sqrt(twin.covariance(point)[0, 0]),
+        )
+        return kick / jnp.where(size > 0, size, 1.0)
 
     def describe(self) -> dict[str, Any]:
         """Return what the process is, for provenance."""
@@ -165,8 +184,9 @@ def telescope(
 
     with $\hat x$ the same optimizer under Gaussian noise of the same covariance Σ(x). The second leg is coupled
     through one Brownian path and small in variance; the first compares two laws of noise and needs more paths, which
-    are cheap, for no equation is integrated; noise of independent components (signs, gamma, Student) is coupled to the
-    Gaussian one by quantiles. Both legs have paths of their own, so their squared standard errors add.
+    are cheap, for no equation is integrated; noise of independent components (signs, gamma, Student), and minibatches
+    where there is one parameter, are coupled to the Gaussian noise by quantiles. Both legs have paths of their own, so
+    their squared standard errors add.
 
     Args:
         rule: the optimizer.
@@ -205,11 +225,6 @@ def telescope(
     question = Question(
         rule, limit, problem, x0, t1=t1, saves=saves, observables=observables, hyperparameters=hyperparameters
     )
-    if not problem.independent_steps:
-        raise ValueError(
-            "telescope needs independent steps, but this problem walks through epochs: its noise nearly cancels over "
-            "each. Pass replacement=True or reshuffle=False."
-        )
     rates = np.asarray(learning_rates, dtype=float)
     many = 8 * num_paths if noise_paths is None else noise_paths
     shape = _shape_functions(question)
@@ -223,7 +238,8 @@ def telescope(
 def _row(question: Question, rate: float, functions, paths, seed: Seed, substeps: int, progress: bool):
     """Errors and standard errors of both legs, and the solver's bias, each of shape `(observables, times)`."""
     count = len(question.observables)
-    pair = NoisePair(question.chain(rate), question.chain(rate, question.problem.gaussian()))
+    ranked = ranked_draws(question.problem, question.parameters_at_start)
+    pair = NoisePair(question.chain(rate), question.chain(rate, question.problem.gaussian()), ranked)
     question.steps(float(pair.step_time))
     first = run(pair, question, functions[0], paths[0], other_seed(seed, 2), progress)
     second = run(coupled(question, rate, substeps), question, functions[1], paths[1], seed, progress)
@@ -235,13 +251,9 @@ def _row(question: Question, rate: float, functions, paths, seed: Seed, substeps
 
 
 def _shape_functions(question: Question) -> dict[str, Any]:
-    """Minibatch − Gaussian on the joint state, made once."""
+    """Minibatch − Gaussian on the joint state."""
     name = question.parameters
-
-    def between(function: Observable):
-        return lambda state: function(state["data"][name]) - function(state["gaussian"][name])
-
-    return {f"error: {key}": between(function) for key, function in question.observables.items()}
+    return {f"error: {key}": between(f, "data", "gaussian", name) for key, f in question.observables.items()}
 
 
 def _labelled(question: Question, rates: np.ndarray, rows, paths) -> xr.Dataset:

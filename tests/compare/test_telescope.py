@@ -1,13 +1,17 @@
 """The telescope from minibatches to the equation: its legs add up, and each has an honest standard error."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.stats import norm
 
-from sde_momentum.compare import telescope, weak_error
+from sde_momentum.compare import affine_chain, telescope, weak_error
+from sde_momentum.compare._comonotone import ranked_draws
+from sde_momentum.dynamics import chain
 from sde_momentum.optimizers import sgd
-from sde_momentum.problems import minibatch
+from sde_momentum.problems import minibatch, quadratic, svag
 from sde_momentum.symbolic import modified_equation
 
 LIMIT = modified_equation(sgd(), order=1)
@@ -89,6 +93,35 @@ def test_round_trip_and_figure(legs, tmp_path):
     legs.dataset.to_netcdf(tmp_path / "legs.nc", engine="h5netcdf")
     xr.testing.assert_identical(xr.load_dataset(tmp_path / "legs.nc", engine="h5netcdf"), legs.dataset)
     assert len(legs.plot("x³").get_legend().get_texts()) == 3
+
+
+def test_ranked_minibatches_are_coupled(legs):
+    """With one parameter a batch is a quantile of the normal: the same law, and a smaller spread than by chance."""
+    problem = minibatch(lambda x, rows: 0.5 * jnp.mean((x - rows) ** 2), jnp.linspace(-1.0, 2.0, 7), 2)
+    ranked = ranked_draws(problem, jnp.asarray(0.3))
+    levels = norm.ppf((np.arange(20_000) + 0.5) / 20_000)
+    rows = jax.jit(jax.vmap(lambda z: ranked(problem, jnp.asarray(0.3), z)))(jnp.asarray(levels))
+    found = np.asarray(jax.vmap(lambda row: problem.stochastic_gradient(jnp.asarray(0.3), row, 1.0))(rows))
+    assert np.mean(found) == pytest.approx(float(problem.gradient(jnp.asarray(0.3))), abs=1e-3)
+    assert np.var(found) == pytest.approx(float(problem.covariance(jnp.asarray(0.3))[0, 0]), rel=2e-3)
+    assert np.corrcoef(found, levels)[0, 1] > 0.98
+    assert ranked_draws(problem, jnp.zeros(2)) is None
+    # Independent chains would spread x² by √(Var + Var) over the paths.
+    at = legs.dataset.sel(leg="noise shape", observable="x²", learning_rate=0.4).isel(time=-1)
+    m1, m2, _ = third_moment(0.4, 2)
+    independent = np.sqrt(2 * (2 * (m2 - m1**2) ** 2 + 4 * m1**2 * (m2 - m1**2)) / SETTING["noise_paths"])
+    assert float(at["standard_error"]) < 0.8 * independent
+
+
+@pytest.mark.parametrize("ell", [1, 2, 8])
+def test_stationary_variance_under_svag(ell):
+    """SVAG keeps σ² η and divides the curvature effect by ℓ: Var x = η s²/(h (2 − ηh/ℓ))."""
+    eta, curvature, deviation = 0.5, 1.5, 0.7
+    problem = svag(quadratic(curvature, noise=deviation), ell)
+    found = affine_chain(chain(sgd(), problem, learning_rate=eta / ell), np.asarray(0.0))
+    exact = eta * deviation**2 / (curvature * (2 - eta * curvature / ell))
+    assert found.stationary().covariance[0, 0] == pytest.approx(exact, rel=1e-6)
+    assert ell == 1 or exact != pytest.approx(eta * deviation**2 / (curvature * (2 - eta * curvature)), rel=0.05)
 
 
 def test_dependent_steps_are_refused():

@@ -25,7 +25,7 @@ def bowl():
 def study(rule, limit, problem, **changes):
     """The exact study that the tests share."""
     momentum = {"momentum": 0.8} if "momentum" in rule.hyperparameters else {}
-    setting = {"t1": 4.0, "learning_rates": RATES, "learning_rate_unit": 0.1} | momentum | changes
+    setting = {"t1": 4.0, "learning_rates": RATES} | momentum | changes
     return weak_error(rule, limit, problem, X0, **setting)
 
 
@@ -83,7 +83,7 @@ def test_noise_dominated_order_one_on_a_quadratic(bowl):
 def test_underdamped_limit_on_a_quadratic(bowl):
     """Momentum index 1: the (x, m) equation has order 1."""
     limit = modified_equation(sgdm(), Regime.noise_dominated(momentum_index=1), order=1)
-    setting = {"t1": 4.0, "learning_rates": RATES, "learning_rate_unit": 0.1, "relaxation_rate": 2.0}
+    setting = {"t1": 4.0, "learning_rates": RATES, "relaxation_rate": 2.0}
     assert weak_error(sgdm(), limit, bowl, X0, **setting).verdict is Verdict.CONFIRMED
 
 
