@@ -63,8 +63,8 @@ def find_clock(
         raise ValueError(
             f"`{rule.name}` has no hyperparameter `{unknown[0]}`; it has {', '.join(rule.hyperparameters)}."
         )
-    given = tuple((name, by_name(value)) for name, value in (scalings or {}).items())
-    noise = by_name(noise_scale)
+    given = tuple((name, by_name(value, f"`scalings[{name!r}]`")) for name, value in (scalings or {}).items())
+    noise = by_name(noise_scale, "`noise_scale`")
     if cumulant_scales is None:
         exponent = Fraction(0) if noise == 0 else power_of_learning_rate(noise, "noise_scale")[1]
         cumulant_scales = {3: LEARNING_RATE ** sp.Rational(-exponent)} if exponent < 0 else {}

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import sympy as sp
 
+from ._expression_reading import read_expression
 from ._noise_law import GENERAL, check_noise_law
 from ._symbols import LEARNING_RATE, RELAXATION_RATE, hyperparameter
 
@@ -59,11 +60,12 @@ class Regime:
         if self.small_parameter is None:
             object.__setattr__(self, "small_parameter", self.clock)
         for name in ("noise_scale", "clock", "small_parameter"):
-            object.__setattr__(self, name, by_name(getattr(self, name)))
+            object.__setattr__(self, name, by_name(getattr(self, name), f"regime `{self.name}`: `{name}`"))
         for name in ("scalings", "state_scales", "cumulant_scales"):
             if not isinstance(getattr(self, name), Mapping):
                 raise TypeError(f"regime `{self.name}`: `{name}` must be a dictionary, got {getattr(self, name)!r}.")
-            values = {key: by_name(value) for key, value in getattr(self, name).items()}
+            what = f"regime `{self.name}`: `{name}`"
+            values = {key: by_name(value, f"{what}[{key!r}]") for key, value in getattr(self, name).items()}
             object.__setattr__(self, name, MappingProxyType(values))
         if self.clock_exponent <= 0:
             raise ValueError(
@@ -73,6 +75,11 @@ class Regime:
             raise ValueError(f"regime `{self.name}`: {self.small_parameter} does not vanish with learning_rate.")
         _ = self.noise_exponent
         check_noise_law(self.noise_law, self.name)
+        if isinstance(self.schedules, str):
+            raise TypeError(
+                f"regime `{self.name}`: `schedules` must be a tuple of names, got {self.schedules!r}: write "
+                f"({self.schedules!r},)."
+            )
         object.__setattr__(self, "schedules", tuple(self.schedules))
         for name in ("noise_scale", "clock", "small_parameter"):
             moving = [s for s in self.schedules if s in map(str, getattr(self, name).free_symbols - {LEARNING_RATE})]
@@ -217,11 +224,9 @@ class Regime:
         return regime_text(self)
 
 
-def by_name(value: sp.Expr | float | str) -> sp.Expr:
+def by_name(value: sp.Expr | float | str, what: str) -> sp.Expr:
     """Read an expression so that a symbol means what its name says, with whatever assumptions it was made."""
-    expression = sp.sympify(value)
-    exact = {number: sp.Rational(str(number)) for number in expression.atoms(sp.Float)}
-    return expression.xreplace({**{s: hyperparameter(s.name) for s in expression.free_symbols}, **exact})
+    return read_expression(value, hyperparameter, what)
 
 
 def power_of_learning_rate(expression: sp.Expr, what: str) -> tuple[sp.Expr, Fraction]:

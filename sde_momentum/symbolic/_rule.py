@@ -9,8 +9,9 @@ from typing import Any
 
 import sympy as sp
 
+from ._expression_reading import exact
 from ._regime import Regime
-from ._symbols import GRADIENT, hyperparameter, variable
+from ._symbols import GRADIENT, RESERVED, hyperparameter, variable
 
 _GRADIENT_AT = sp.Function("gradient_at")
 _HIGHEST_CUMULANT = 12  # far beyond what any order below 5 can reach
@@ -72,8 +73,13 @@ class UpdateRule:
     start: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
-        object.__setattr__(self, "update", MappingProxyType({k: sp.sympify(v) for k, v in self.update.items()}))
-        point = variable(self.state[0]) if self.gradient_at is None else sp.sympify(self.gradient_at)
+        _require_free_names(self)
+        update = {
+            name: exact(value, f"rule `{self.name}`: the update of `{name}`") for name, value in self.update.items()
+        }
+        object.__setattr__(self, "update", MappingProxyType(update))
+        at = variable(self.state[0]) if self.gradient_at is None else self.gradient_at
+        point = exact(at, f"rule `{self.name}`: `gradient_at`")
         object.__setattr__(self, "gradient_at", point)
         if "learning_rate" not in self.hyperparameters:
             raise ValueError(f"rule `{self.name}`: the hyperparameter `learning_rate` is missing.")
@@ -96,7 +102,10 @@ class UpdateRule:
                 )
         if self.regimes is None or isinstance(self.regimes, _UsualRegimes):
             object.__setattr__(self, "regimes", _UsualRegimes(self))
-        object.__setattr__(self, "draw_weights", tuple(map(sp.sympify, self.draw_weights)))
+        weights = tuple(
+            exact(weight, f"rule `{self.name}`: a weight in `draw_weights`") for weight in self.draw_weights
+        )
+        object.__setattr__(self, "draw_weights", weights)
         unknown = sorted(str(s) for weight in self.draw_weights for s in weight.free_symbols - allowed)
         if unknown:
             raise ValueError(f"rule `{self.name}`: a weight in `draw_weights` uses {unknown[0]}, not a hyperparameter.")
@@ -175,6 +184,18 @@ class UpdateRule:
         if self.start:
             lines.append(f"  start {', '.join(f'{name} = {at}' for name, at in self.start.items())}, others 0")
         return "\n".join(lines)
+
+
+def _require_free_names(rule: UpdateRule) -> None:
+    """Names that a limit needs for its own fields cannot be those of state variables."""
+    for name in rule.state:
+        if not name.isidentifier() or name in RESERVED or name.startswith("kappa"):
+            raise ValueError(
+                f"rule `{rule.name}`: a state variable cannot be called `{name}`, which limits use for the loss, its "
+                "noise or an index; choose another name."
+                if name.isidentifier()
+                else f"rule `{rule.name}`: a state variable cannot be called {name!r}; choose a Python name."
+            )
 
 
 def _checked_start(rule: UpdateRule) -> dict[str, str]:

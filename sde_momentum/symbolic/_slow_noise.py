@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from ._expression_reading import read_expression
+from ._symbols import hyperparameter
+
 EIGENVALUE = sp.Symbol("h", positive=True)
 NOISE_VARIANCE = sp.Symbol("s", positive=True) ** 2
 LABEL_CONSTANT = sp.Symbol("c", positive=True)
@@ -57,7 +60,8 @@ def spectral_noise(normal, tangent=0, *, name: str = "spectral", reason: str = "
         >>> print(slow_equation(sgd(), noise=spectral_noise("h**2")).regularizer)
         h**2/8
     """
-    normal, tangent = (sp.sympify(value, {"h": EIGENVALUE}) for value in (normal, tangent))
+    symbol = lambda name: EIGENVALUE if name == EIGENVALUE.name else hyperparameter(name)
+    normal, tangent = (read_expression(v, symbol, what) for v, what in ((normal, "`normal`"), (tangent, "`tangent`")))
     if tangent.has(EIGENVALUE):
         raise ValueError(f"`tangent` must be a constant, got {tangent}: on Γ every tangent eigenvalue of H is zero.")
     return SlowNoise(name, normal, tangent, reason)

@@ -8,6 +8,13 @@ RELAXATION_RATE = sp.Symbol("relaxation_rate", positive=True)
 GRADIENT = sp.Symbol("g", real=True)
 SCHEDULE = sp.Symbol("schedule", positive=True)
 
+# What nodes of graphs and arguments of functions of fields are called: no state variable can have these names.
+RESERVED = {"g", "f", "L", "S", "R", "Sigma", "xi", "delta", "one", "dimension", "gradient_norm", "loss_slope"} | {
+    "noise_variance",
+    "squared_gradient",
+    "noise_deviation",
+}
+
 LETTERS = {
     "learning_rate": ("η", r"\eta"),
     "momentum": ("β", r"\beta"),
