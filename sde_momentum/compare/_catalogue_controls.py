@@ -49,7 +49,7 @@ class Perturbation:
         return f"{self.part} of {self.variable}: {self.term} × {self.scale:g}"
 
 
-def perturbations(limit: Limit, scale: float = 1.5) -> tuple[Perturbation, ...]:
+def perturbations(limit: Limit, scale: float = 2.0) -> tuple[Perturbation, ...]:
     """Every coefficient of a limit in turn, with the order at which its change shows.
 
     Args:

@@ -148,7 +148,7 @@ def settings() -> Iterator[Setting]:
             first = {1.0: 6, 0.5: 6}.get(float(regime.grade), 5)
             counts = [(2 if regime.grade == 1 else 4) ** k for k in range(first, first + 6)]
             unit = 0.1 if "momentum" in rule.hyperparameters else 0.5
-            yield Setting(rule, regime, "moments", point, 1.0, counts, unit, 2.0)
+            yield Setting(rule, regime, "moments", point, 1.0, counts, unit, 4.0)
     for rule in (optimizers.sign_gd(), optimizers.normalized_gd()):
         for regime in regimes_of(rule):
             if regime.noise_exponent is not None:
@@ -156,7 +156,7 @@ def settings() -> Iterator[Setting]:
     for regime in regimes_of(optimizers.sgd()):
         yield Setting(optimizers.sgd(), regime, "operators", place, 1.0, (10, 20, 40, 80, 160), 0.5, 5.0)
     for rule in linear[1:]:
-        yield Setting(rule, rule.default_regime(), "operators", place, 1.0, (32, 64, 128, 256), 0.1, 30.0)
+        yield Setting(rule, rule.default_regime(), "operators", place, 1.0, (32, 64, 128, 256), 0.1, 8.0)
     warm = {"x": 0.7, "G": 1.0}
     for rule, start in (
         (optimizers.rmsprop(), warm),

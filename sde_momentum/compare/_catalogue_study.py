@@ -156,15 +156,17 @@ def catalogue_study(
     *,
     orders: Sequence[int] = (1, 2),
     routes: Sequence[str] = tuple(ROUTES),
-    max_cost: float = 10.0,
+    max_cost: float = np.inf,
     controls: bool = True,
-    scale: float = 1.5,
+    scale: float = 2.0,
 ) -> CatalogueStudy:
     r"""Check the limits of the catalogue in numbers, without sampling.
 
     Each rule runs under each of its regimes on a problem for which the expectations of rule and limit can be computed:
-    by closed moments (two parameters, noise affine in them), by transition operators (one parameter, a quartic loss and
-    noise that depends on the place), on the lattice of sign descent, or as ordinary equations where there is no noise.
+    by closed moments (two parameters, noise affine in them), by transition operators (one parameter with the averages
+    of the rule, a quartic loss and noise that depends on the place), on the lattice of sign descent, or as ordinary
+    equations where there is no noise. An observable whose error changes sign among the learning rates answers nothing
+    there; the row names it, and the others decide.
     The order is fitted over four to six learning rates. Then every coefficient of the limit whose change the order can
     see is multiplied by `scale`, one after the other, and the same fit must refute the limit.
 
@@ -172,7 +174,8 @@ def catalogue_study(
         rules: names in the catalogue; all by default.
         orders: of the limits.
         routes: `"ordinary equation"`, `"moments"`, `"lattice"`, `"operators"`.
-        max_cost: leave out settings that take longer, in rough seconds for each order; 100 takes them all.
+        max_cost: leave out settings that take longer, in rough seconds of a processor for each order. All of them
+            together take some minutes.
         controls: whether coefficients are put to the test.
         scale: what a coefficient is multiplied by.
 
