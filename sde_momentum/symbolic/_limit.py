@@ -29,7 +29,8 @@ class Limit:
         drift: variable → b, a vector expression (free index −1).
         covariance: (variable, variable) → BBᵀ as the generator gives it (free indices −1, −2).
         factor: variable → B (free index −1; −2 is the noise column of S, Σ = SSᵀ); `factor` times its transpose equals
-            `covariance` up to the order.
+            `covariance` up to the order. This is what is integrated and what moments come from: a changed copy,
+            `dataclasses.replace(limit, …)`, must change it together with `covariance`.
         initial_shift: variable → Z(0) − z_0, for chains that start with eliminated variables at zero.
         eliminated: fast variables that have no equation of their own.
         describes: `"x"` when the equation gives the law of the rule's own parameters, else the slow variable.
