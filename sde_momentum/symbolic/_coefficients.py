@@ -9,6 +9,7 @@ derivation on those gcds.
 from fractions import Fraction
 from functools import lru_cache
 from math import gcd
+from typing import Any
 
 import sympy as sp
 
@@ -53,7 +54,8 @@ class CoefficientField:
         top, scale_top = self._polynomial(numerator)
         if not top:
             return self.zero
-        constant, factors = sp.factor_list(denominator, *self.symbols) if self.symbols else (denominator, [])
+        split: Any = sp.factor_list(denominator, *self.symbols) if self.symbols else (denominator, [])
+        constant, factors = split
         scale = Fraction(int(sp.numer(constant)), int(sp.denom(constant)))
         exponents: list[int] = []
         for factor, power in factors:
