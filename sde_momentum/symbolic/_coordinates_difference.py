@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from ._coordinates import CoordinateEquation, equation_with
 from ._coordinates_components import in_coordinates, in_dimension
+from ._coordinates_direction_difference import direction_difference
+from ._coordinates_directions import direction_of
 from ._coordinates_polynomial import JetPolynomial
 from ._coordinates_settling import settled
 from ._limit import Limit, NoDiffusion
@@ -12,7 +14,7 @@ from ._tensor_expression import TensorExpression
 Components = dict[tuple, JetPolynomial]
 
 
-def difference(limit: Limit | NoDiffusion, dimension: int) -> Components:
+def difference(limit: Limit | NoDiffusion, dimension: int) -> dict:
     """Derive `limit` again by the second route and subtract, exactly.
 
     Args:
@@ -23,7 +25,8 @@ def difference(limit: Limit | NoDiffusion, dimension: int) -> Components:
         What is compared → first route minus second route. Keys are `("drift", variable, component)`,
         `("covariance", variable, variable, component, component)`, `("initial_shift", variable, component)`, or, where
         one of the two found no diffusion, `("obstruction", (variable, component), …)`. All values are zero when the
-        routes agree.
+        routes agree. For steps of fixed length, as of sign descent, they are False where the difference vanishes
+        identically.
 
     Raises:
         ValueError: the second route does not read the rule.
@@ -34,6 +37,8 @@ def difference(limit: Limit | NoDiffusion, dimension: int) -> Components:
         >>> any(difference(modified_equation(sgdm(), order=2), dimension=2).values())
         False
     """
+    if direction_of(limit.rule) is not None:
+        return direction_difference(limit, dimension)
     describes = "slow" if limit.describes == "slow" else "x"
     coefficients = tuple(in_dimension(c, dimension) for e in _expressions(limit) for _, c in e)
     second = equation_with(limit.rule, limit.regime, limit.order, dimension, describes, coefficients)
