@@ -239,48 +239,6 @@ def _triangular(covariance: Array) -> Array:
         raise FrameLost("the covariance of the process is singular") from error
 
 
-def _moments(self, covariance: Array) -> tuple[Array, Array]:
-    """Means and covariances at the knots, as if the law stayed Gaussian."""
-    size, basis = len(self.start), hermite_basis(len(self.start), 1, 3)
-
-    def rate(t: float, flat: Array) -> Array:
-        mean, covariance = flat[:size], flat[size:].reshape(size, size)
-        root = _root(covariance)
-        states = mean[:, None] + root @ basis.points
-        drift, columns = self.drift(t, states), self.diffusion(t, states)
-        mixed = np.einsum("q,iq,jq->ij", basis.weights, drift, basis.points) @ root.T
-        noise = np.einsum("q,iaq,jaq->ij", basis.weights, columns, columns)
-        return np.concatenate([drift @ basis.weights, (mixed + mixed.T + noise).ravel()])
-
-    start = np.concatenate([self.start, covariance.ravel()])
-    times = self._knots()[1]
-    solution = solve_ivp(rate, (0.0, self.time), start, method="DOP853", t_eval=times, rtol=1e-11, atol=1e-13)
-    if not solution.success:
-        raise FrameLost(str(solution.message))
-    rows = solution.y.T
-    return rows[:, :size], rows[:, size:].reshape(-1, size, size)
-
-
-def _scatter(covariances: Sequence[Array], start: Array) -> tuple[Array, Array]:
-    """Which components scatter at all, and how far at most."""
-    width = np.sqrt(np.maximum(np.max([np.diag(c) for c in covariances], axis=0), 0.0))
-    active = np.flatnonzero(width > 1e-9 * (1 + np.abs(start)))
-    return active, width[active]
-
-
-def _first_frame(start: Array, active: Array, spread: Array) -> Frame:
-    factor = np.zeros((len(start), len(active)))
-    factor[active, np.arange(len(active))] = spread
-    return Frame(start, factor)
-
-
-def _fitted_frame(moved: Array, noise: Array, weights: Array, active: Array) -> Frame:
-    mean, covariance = _moments(moved, noise, weights)
-    factor = np.zeros((len(mean), len(active)))
-    factor[active] = np.linalg.cholesky(covariance[np.ix_(active, active)])
-    return Frame(mean, factor)
-
-
 def _moments(moved: Array, noise: Array, weights: Array) -> tuple[Array, Array]:
     """Mean and covariance over points of shape `(noises, d, points)`."""
     mean = np.einsum("n,niq,q->i", noise, moved, weights)
