@@ -34,14 +34,27 @@ def in_one_loop(step: Array, function: Callable[[PyTree[Array]], PyTree[Array]],
         function: elementwise over the paths; it draws its noise itself.
         state: arrays of shape `(N,)`.
     """
-    once = jax.jit(function)  # traced once for all branches
-    leaves, structure = jax.tree.flatten(state)
-    packed = lambda: _pack(jax.tree.leaves(once(state)))
+    # What may be differentiated becomes an argument, since bits have no derivative: the rule below takes the plain way.
+    plain, captured = jax.closure_convert(function, state)
+    once = jax.jit(plain)  # traced once for all branches
 
-    def on_cpu() -> PyTree[Array]:
-        return jax.tree.unflatten(structure, _unpack(apart(step, packed), len(leaves), leaves[0].dtype))
+    @jax.custom_jvp
+    def run(step: Array, state: PyTree[Array], *captured: Array) -> PyTree[Array]:
+        return lax.platform_dependent(
+            cpu=lambda: _on_cpu(step, lambda: once(state, *captured), state), default=lambda: once(state, *captured)
+        )
 
-    return lax.platform_dependent(cpu=on_cpu, default=lambda: once(state))
+    @run.defjvp
+    def _(primals: tuple, tangents: tuple) -> tuple[PyTree[Array], PyTree[Array]]:
+        return jax.jvp(plain, primals[1:], tangents[1:])
+
+    return run(step, state, *captured)
+
+
+def _on_cpu(step: Array, compute: Callable[[], PyTree[Array]], like: PyTree[Array]) -> PyTree[Array]:
+    leaves, structure = jax.tree.flatten(like)
+    packed = apart(step, lambda: _pack(jax.tree.leaves(compute())))
+    return jax.tree.unflatten(structure, _unpack(packed, len(leaves), leaves[0].dtype))
 
 
 def _pack(leaves: Sequence[Array]) -> Array:
