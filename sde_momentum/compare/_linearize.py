@@ -113,3 +113,9 @@ def expectation(observable, mean: np.ndarray, covariance: np.ndarray) -> float:
     """E of a quadratic observable under a law with this mean and covariance."""
     value, slope, bend = observable
     return float(value + slope @ mean + 0.5 * mean @ bend @ mean + 0.5 * np.sum(bend * covariance))
+
+
+def magnitude(observable, mean: np.ndarray, covariance: np.ndarray) -> float:
+    """Size of the numbers that the expectation of a quadratic observable is the sum of."""
+    value, slope, bend = (np.abs(part) for part in observable)
+    return float(value + slope @ np.abs(mean) + 0.5 * np.sum(bend * np.abs(covariance + np.outer(mean, mean))))

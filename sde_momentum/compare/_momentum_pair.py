@@ -14,7 +14,7 @@ from scipy.linalg import block_diag
 
 from sde_momentum.compare._affine_chain import AffineChain
 from sde_momentum.compare._catalogue_stacked import affine_chains, scheduled_chain
-from sde_momentum.compare._linearize import quadratic_observable
+from sde_momentum.compare._linearize import magnitude, quadratic_observable
 from sde_momentum.compare._momentum_schedule import MomentumSchedule
 from sde_momentum.compare._observables import Observable
 from sde_momentum.compare._paired import PairedChains
@@ -111,7 +111,8 @@ def exact_gap(
     # Mean and lag of the momentum nearly cancel in every step, so that its rounding adds up over all of them.
     rounding = 0.25 * np.finfo(float).eps * steps
     inner = mean[behind], covariance[np.ix_(behind, behind)]
-    scale = np.array([_magnitude(quadratic, *inner) for quadratic in quadratics])
+    # The constant is not among what is subtracted here.
+    scale = np.array([magnitude((0.0, *quadratic[1:]), *inner) for quadratic in quadratics])
     return Gap(weak, rounding * scale, strong, rounding * strong)
 
 
@@ -123,12 +124,6 @@ def _between(
     second = covariance + np.outer(mean, mean)
     inner = second[np.ix_(apart, apart)] + 2 * second[np.ix_(behind, apart)]
     return float(slope @ mean[apart] + 0.5 * np.sum(bend * inner))
-
-
-def _magnitude(quadratic: tuple, mean: np.ndarray, covariance: np.ndarray) -> float:
-    """Size of the numbers that E f(z) is the sum of."""
-    _, slope, bend = (np.abs(part) for part in quadratic)
-    return float(slope @ np.abs(mean) + 0.5 * np.sum(bend * np.abs(covariance + np.outer(mean, mean))))
 
 
 def sampled_gap(

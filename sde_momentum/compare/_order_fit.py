@@ -7,7 +7,7 @@ from scipy.stats import chi2
 
 from sde_momentum.compare._order_profile import OrderProfile
 from sde_momentum.compare._remainder import RemainderPrior
-from sde_momentum.compare._verdict import Verdict, judge
+from sde_momentum.compare._verdict import NEARLY_EXACT, Verdict, judge
 
 MINIMUM_SNR = 10.0
 MINIMUM_LEADING_RATIO = 3.0
@@ -15,7 +15,6 @@ MAXIMUM_BIAS_FRACTION = 0.1
 FIT_TEST_LEVEL = 0.01
 # How often the natural unit may be halved before exact errors count as not asymptotic.
 _MAXIMUM_HALVINGS = 3
-_NEARLY_EXACT = 1e3
 # Errors without standard error are trusted to seven digits; an exact study that knows better passes its residual.
 _RELATIVE_FLOOR = 1e-7
 
@@ -102,6 +101,8 @@ class OrderFit:
         digits = 2 if not high > low else min(max(2, int(np.ceil(1 - np.log10(high - low)))), 6)
         signal = f"SNR {self.snr:.0f}" if np.isfinite(self.snr) else "exact errors"
         number = f"order {self.order:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}], {signal}"
+        if self.snr < MINIMUM_SNR and not any((*self.errors[-1:], *self.standard_errors)):
+            return "the error vanishes without standard error: nothing to fit"
         if self.snr < MINIMUM_SNR:
             return f"{self.obstacle}, {signal}"
         if self.leading_ratio < MINIMUM_LEADING_RATIO:
@@ -225,7 +226,7 @@ def _fit_one(eta, errors, deviations, bound, correlation, prior, confidence, cla
         stretch = _prior_stretch(misfit, remainders, result.degrees_of_freedom)
         # Without noise to blame, a misfit beyond the largest stretch says that the unit was too long a learning rate.
         explained = chi2.sf(misfit / stretch**2, result.degrees_of_freedom) >= FIT_TEST_LEVEL
-        if explained or snr < _NEARLY_EXACT:
+        if explained or snr < NEARLY_EXACT:
             break
     return replace(
         result,

@@ -7,10 +7,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from sde_momentum.compare._linearize import affine_chain, affine_sde, expectation, quadratic_observable
+from sde_momentum.compare._linearize import affine_chain, affine_sde, expectation, magnitude, quadratic_observable
 from sde_momentum.compare._measured import Measured, NotApplicable
 from sde_momentum.compare._weak_question import Question, parameter_columns, raveled
 
+# Sums of a few hundred products of doubles are trusted to so many roundings.
+_ROUNDINGS = 32
 _REMEDY = "; use method='transition' for states of one or two components, or method='coupled'"
 
 
@@ -46,12 +48,15 @@ def _row(question: Question, rate: float, quadratics: list[Any]) -> np.ndarray:
         starts = [raveled(p.init(question.x0)) for p in (process, equation)]
         laws = [discrete.moments(starts[0], steps), continuous.moments(starts[1], question.times)]
     columns = [parameter_columns(p.init(question.x0), question.parameters) for p in (process, equation)]
-    values = [
-        [[expectation(q, m[c], s[np.ix_(c, c)]) for m, s in zip(law.mean, law.covariance, strict=True)]
-         for q in quadratics]
+    parts = [
+        [(m[c], s[np.ix_(c, c)]) for m, s in zip(law.mean, law.covariance, strict=True)]
         for law, c in zip(laws, columns, strict=True)
-    ]  # fmt: skip
-    return np.subtract(*values)
+    ]
+    values = [[[expectation(q, *part) for part in side] for q in quadratics] for side in parts]
+    errors = np.subtract(*values)
+    # A difference within the rounding of what is subtracted is none: it follows no power of the learning rate.
+    sizes = [[[magnitude(q, *part) for part in side] for q in quadratics] for side in parts]
+    return np.where(np.abs(errors) > _ROUNDINGS * np.finfo(float).eps * np.max(sizes, axis=0), errors, 0.0)
 
 
 def _linear(found: Any, what: str) -> Any:

@@ -9,7 +9,7 @@ import xarray as xr
 
 from sde_momentum.compare._measured import Measured
 from sde_momentum.compare._order_fit import OrderFit, fit_order
-from sde_momentum.compare._verdict import Verdict, judge_together
+from sde_momentum.compare._verdict import Verdict, judge
 from sde_momentum.compare._weak_question import Question
 
 
@@ -41,10 +41,12 @@ class WeakError:
     def verdict(self) -> Verdict:
         """What the observables together say of the claimed order.
 
-        An observable whose error is below the noise proves nothing either way; it is set aside as long as another one
-        is conclusive.
+        The worst counts, as in `judge`. Only an observable whose error is below the noise, or exactly zero, is set
+        aside as long as another one shows its error: it proves nothing either way, and nothing speaks against it.
         """
-        return judge_together(list(self.orders.values()), self.claimed_order)
+        fits = list(self.orders.values())
+        seen = [fit for fit in fits if judge(fit, self.claimed_order) is not Verdict.MONTE_CARLO_FLOOR]
+        return judge(seen or fits, self.claimed_order)
 
     @property
     def converged(self) -> bool:

@@ -2,8 +2,14 @@
 
 from enum import Enum
 
+import numpy as np
+
 # Fraction of the grading's step within which two orders are the same one.
 SAME_ORDER = 0.05
+# Ratio of error and standard error from which on what separates an order from the grading is no noise.
+NEARLY_EXACT = 1e3
+# Change of the local order, in steps of the grading, below which it may change as it likes.
+_SETTLED = 0.25
 
 
 class Verdict(Enum):
@@ -44,14 +50,14 @@ class Verdict(Enum):
 _EXPLANATION = {
     Verdict.CONFIRMED: "the interval of the measured order reaches the claimed order and excludes the next lower one",
     Verdict.REFUTED: "the whole interval of the measured order lies below the claimed order",
-    Verdict.MONTE_CARLO_FLOOR: "the errors are too small against their standard errors to show an order",
+    Verdict.MONTE_CARLO_FLOOR: "the errors are zero, or too small against their standard errors, to show an order",
     Verdict.SOLVER_BIAS: "the discretization of the limit contributes more than a tenth of some measured error",
     Verdict.NOT_ASYMPTOTIC: "at these learning rates the leading power does not yet dominate the error",
 }
 _REMEDY = {
     Verdict.CONFIRMED: "none needed",
     Verdict.REFUTED: "check the drift correction, the noise factor, the clock and the initial shift of the limit",
-    Verdict.MONTE_CARLO_FLOOR: "take more paths, coupled paths, or larger learning rates",
+    Verdict.MONTE_CARLO_FLOOR: "take more paths, coupled paths, or larger learning rates; exact zeros have no order",
     Verdict.SOLVER_BIAS: "take smaller solver steps, or a solver of higher weak order",
     Verdict.NOT_ASYMPTOTIC: "take smaller learning rates, or state the remainder's exponent and the natural unit",
 }
@@ -66,6 +72,11 @@ def judge(fit, claimed_order):
     grading: an interval wide enough to hold both confirms nothing. With confidence 95 % a true claim
     is refuted by one observable in at most 2.5 % of studies; for a statement on several lower the level of each.
 
+    An error that follows an expansion has its order on the grading: $p + kr$ or, where the claim is a bound that the
+    theorem does not call sharp, $kr$. Without noise to blame (SNR from a thousand on), an interval between two such
+    orders, or a local order that changes faster the smaller the learning rate, says that the error is on its way
+    through a zero, and confirms nothing: it is not asymptotic yet.
+
     Args:
         fit: an `OrderFit`, or a sequence of them (one per observable; the worst verdict counts).
         claimed_order: $p$.
@@ -74,7 +85,8 @@ def judge(fit, claimed_order):
         A `Verdict`. An obstacle found by the fit (noise, solver bias, no asymptotics) takes precedence.
 
     Raises:
-        ValueError: an empty sequence of fits.
+        TypeError: `fit` is no `OrderFit`, or `claimed_order` no number.
+        ValueError: an empty sequence of fits, or a claimed order that is not finite.
 
     Example:
         >>> import numpy as np
@@ -92,8 +104,28 @@ def judge(fit, claimed_order):
     if high < claimed_order - SAME_ORDER * fit.remainder_exponent:
         return Verdict.REFUTED
     if low > claimed_order - fit.remainder_exponent:
-        return Verdict.CONFIRMED
+        return Verdict.CONFIRMED if _is_asymptotic(fit, claimed_order) else Verdict.NOT_ASYMPTOTIC
     return Verdict.NOT_ASYMPTOTIC if fit.snr == float("inf") else Verdict.MONTE_CARLO_FLOOR
+
+
+def _is_asymptotic(fit, claimed_order):
+    """Whether errors without noise have an order of the grading, and a local order that comes to rest."""
+    if fit.snr < NEARLY_EXACT:
+        return True
+    low, high = (edge / fit.remainder_exponent for edge in fit.interval)
+    shifts = (0.0, claimed_order / fit.remainder_exponent)
+    on_grading = any(np.floor(high + SAME_ORDER - shift) >= low - SAME_ORDER - shift for shift in shifts)
+    return bool(on_grading and _is_settling(fit))
+
+
+def _is_settling(fit):
+    """Whether the local orders log|e_i/e_j| / log(η_i/η_j) of the smallest learning rates come closer together."""
+    errors = np.asarray(fit.errors[-4:])
+    if np.any(errors * errors[-1] <= 0):
+        return True  # The zero lies at larger learning rates: it is behind.
+    local = np.diff(np.log(np.abs(errors))) / np.diff(np.log(fit.learning_rates[-4:]))
+    before, after = np.abs(np.diff(local))
+    return after <= max(before, _SETTLED * fit.remainder_exponent)
 
 
 def judge_together(fits, claimed_order):

@@ -83,7 +83,8 @@ def test_noise_dominated_order_one_on_a_quadratic(bowl):
 def test_underdamped_limit_on_a_quadratic(bowl):
     """Momentum index 1: the (x, m) equation has order 1."""
     limit = modified_equation(sgdm(), Regime.noise_dominated(momentum_index=1), order=1)
-    setting = {"t1": 4.0, "learning_rates": RATES, "relaxation_rate": 2.0}
+    # At the usual learning rates three fifths of one observable's error are still its remainder.
+    setting = {"t1": 4.0, "learning_rates": tuple(rate / 4 for rate in RATES), "relaxation_rate": 2.0}
     assert weak_error(sgdm(), limit, bowl, X0, **setting).verdict is Verdict.CONFIRMED
 
 

@@ -1,0 +1,107 @@
+"""What is confirmed has an order of the grading; what passes through a zero, or vanishes, is said to."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from sde_momentum.compare import Verdict, fit_order, judge, weak_error
+from sde_momentum.optimizers import sgd
+from sde_momentum.problems import linear, quadratic
+from sde_momentum.symbolic import LEARNING_RATE, modified_equation
+
+ETA = np.array([0.1, 0.05, 0.025, 0.0125])
+SETTING = {"t1": 2.0, "learning_rates": tuple(ETA)}
+
+
+@pytest.mark.parametrize("share", [1e-2, 1e-3])
+@pytest.mark.parametrize("unit", [0.3, 1.0, 3.0])
+@pytest.mark.parametrize("claimed", [1, 2])
+def test_an_error_on_its_way_through_a_zero_confirms_nothing(share, unit, claimed):
+    """The error η² − share·η has order 1, but none of the grading at these learning rates: not asymptotic yet."""
+    fit = fit_order(ETA, ETA**2 - share * ETA, 0.0, learning_rate_unit=unit, claimed_order=claimed)
+    assert fit.order > 2.09
+    assert fit.verdict is Verdict.NOT_ASYMPTOTIC
+
+
+def test_a_local_order_that_runs_away_is_not_settled():
+    """The interval that a short unit widens to hold an order of the grading confirms nothing all the same."""
+    fit = fit_order(ETA, ETA**2 - 0.01 * ETA, 0.0, learning_rate_unit=0.1, claimed_order=2)
+    assert fit.interval[0] < 4 < fit.interval[1]
+    assert fit.verdict is Verdict.NOT_ASYMPTOTIC
+
+
+def test_smaller_learning_rates_are_the_remedy():
+    """The same error at learning rates beyond its zero has order 1, and refutes order 2."""
+    eta = 1e-3 * 2.0 ** -np.arange(4)
+    fit = fit_order(eta, eta**2 - 0.01 * eta, 0.0, learning_rate_unit=0.01)
+    assert judge(fit, 1) is Verdict.CONFIRMED
+    assert judge(fit, 2) is Verdict.REFUTED
+
+
+@pytest.mark.parametrize(
+    ("errors", "exponent", "claimed"),
+    [
+        (ETA**2 * (1 + ETA), 1.0, 2),
+        (ETA**3 * (1 - ETA), 1.0, 2),  # An observable that converges faster than claimed.
+        (ETA * (1 + np.sqrt(ETA)), 0.5, 1),
+        (ETA**1.5 * (1 - np.sqrt(ETA) + ETA), 0.5, 1),
+        (ETA**2 * (1 - 4 * ETA), 1.0, 2),  # Past a zero at 0.25: the local order comes to rest.
+        (ETA**0.75 * (1 + ETA**0.25), 0.25, 0.375),  # A bound that is not sharp, (1 − α)/2 for an order 1 − α.
+        (ETA**0.375 * (1 + 0.5 * ETA**0.25), 0.25, 0.375),
+    ],
+)
+def test_asymptotic_errors_stay_confirmed(errors, exponent, claimed):
+    """Orders p + kr, and kr where p is a bound, are confirmed, at integer and fractional gradings."""
+    assert fit_order(ETA, errors, 0.0, remainder_exponent=exponent, claimed_order=claimed).verdict is Verdict.CONFIRMED
+
+
+def test_drawn_remainders_stay_confirmed():
+    """Of exact errors with all remainders under the prior, at most 5 % lose their confirmation."""
+    rng = np.random.default_rng(7)
+    eta = 2.0 ** -np.arange(2, 7)
+    verdicts = []
+    for order in (1, 2) * 30:
+        series = 1 + rng.uniform(-1.5, 1.5) * eta + sum(3 * rng.standard_normal() * eta**k for k in range(2, 7))
+        verdicts.append(fit_order(eta, eta**order * series, 0.0, claimed_order=order).verdict)
+    assert verdicts.count(Verdict.CONFIRMED) >= 54
+    assert Verdict.REFUTED not in verdicts
+
+
+def spoiled(limit, share):
+    """The limit with the correction of its drift off by a share: an error of order 1."""
+    terms = limit.drift["x"].terms
+    changed = tuple((g, c * (1 + sp.nsimplify(share)) if c.has(LEARNING_RATE) else c) for g, c in terms)
+    return replace(limit, drift={"x": type(limit.drift["x"])(changed)})
+
+
+def test_one_observable_that_answers_nothing_leaves_the_study_open():
+    """A correction off by −1 % hides behind the second order in all observables: no study confirms it."""
+    limit = modified_equation(sgd(), order=2)
+    problem = quadratic(np.array([[1.0, 0.3], [0.3, 0.5]]), noise=np.array([[0.5, 0.0], [0.2, 0.3]]))
+    right = weak_error(sgd(), limit, problem, np.ones(2), **SETTING)
+    wrong = weak_error(sgd(), spoiled(limit, -0.01), problem, np.ones(2), **SETTING)
+    assert right.verdict is Verdict.CONFIRMED
+    assert wrong.verdict is Verdict.NOT_ASYMPTOTIC
+    # Worst counts: exactly what the judge says of the list.
+    for study in (right, wrong):
+        assert study.verdict is judge(list(study.orders.values()), study.claimed_order)
+
+
+def test_errors_that_vanish_are_not_a_matter_of_paths():
+    """On a linear loss the first two moments of SGD are those of its limit: no error, and the result says so."""
+    study = weak_error(
+        sgd(), modified_equation(sgd(), order=1), linear(np.ones(2), noise=np.eye(2)), np.zeros(2), **SETTING
+    )
+    assert not study.dataset["error"].any()
+    assert "vanishes without standard error: nothing to fit" in str(study)
+    assert "exact zeros have no order" in study.verdict.remedy
+
+
+def test_only_the_noise_floor_is_set_aside():
+    """An observable whose exact error vanishes is set aside beside one whose error answers."""
+    problem = quadratic(np.array([[1.0]]), noise=np.array([[0.6]]))
+    study = weak_error(sgd(), modified_equation(sgd(), order=1), problem, np.zeros(1), **SETTING)
+    assert judge(study.orders["mean x"], 1) is Verdict.MONTE_CARLO_FLOOR
+    assert study.verdict is Verdict.CONFIRMED
