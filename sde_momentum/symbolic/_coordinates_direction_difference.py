@@ -75,9 +75,10 @@ class DirectionReader:
             # A direction on the line is a sign.
             square, length = self.own.slopes[0] ** 2, self.own.slopes[0] * self.own.signs[0]
             is_root = lambda e: e.is_Pow and e.base == square and not e.exp.is_Integer
-            value = value.doit().replace(is_root, lambda e: length ** (2 * e.exp)).replace(Kummer, _on_the_line)
-        value = value.doit()
-        value = sp.expand(value.replace(Kummer, lambda a, b, u: sp.hyperexpand(sp.hyper([a], [b], u))))
+            on_line: Any = value.doit().replace(is_root, lambda e: length ** (2 * e.exp))
+            value = on_line.replace(Kummer, _on_the_line)
+        done: Any = value.doit()
+        value = sp.expand(done.replace(Kummer, lambda a, b, u: sp.hyperexpand(sp.hyper([a], [b], u))))
         jets = [*value.atoms(sp.Derivative), self.own.loss, *self.own.deviation]
         names = {jet: sp.Symbol(f"j{k}", positive=jet in self.own.deviation, real=True) for k, jet in enumerate(jets)}
         plain = value.xreplace(names)

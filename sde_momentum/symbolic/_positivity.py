@@ -40,10 +40,9 @@ def indefinite_block(covariance: Covariance, below: Fraction) -> dict[tuple[str,
 
 def _outweighs(cross: TensorExpression, first: TensorExpression, second: TensorExpression) -> bool:
     """Whether c² > ab for blocks cΣ, aΣ and bΣ, whatever the hyperparameters in (0, 1) are."""
-    numbers = [_multiple_of_covariance(block) for block in (cross, first, second)]
-    if None in numbers:
+    c, a, b = (_multiple_of_covariance(block) for block in (cross, first, second))
+    if a is None or b is None or c is None:
         return False
-    c, a, b = numbers
     inside = {s: 1 / (1 + sp.Symbol(f"odds_{s}", positive=True)) for s in (a * b).free_symbols | c.free_symbols}
     return bool(sp.factor(sp.together((a * b - c**2).xreplace(inside))).is_negative)
 
