@@ -189,7 +189,9 @@ class UpdateRule:
 def _require_free_names(rule: UpdateRule) -> None:
     """Names that a limit needs for its own fields cannot be those of state variables."""
     for name in rule.state:
-        if not name.isidentifier() or name in RESERVED or name.startswith("kappa"):
+        # The second route follows schedules as variables of its own, called v@0, v@1, ….
+        word, mark, place = name.partition("@")
+        if not word.isidentifier() or (mark and not place.isdigit()) or name in RESERVED or name.startswith("kappa"):
             raise ValueError(
                 f"rule `{rule.name}`: a state variable cannot be called `{name}`, which limits use for the loss, its "
                 "noise or an index; choose another name."
