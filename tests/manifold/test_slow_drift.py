@@ -57,12 +57,12 @@ def solved_derivatives(loss, x, directions):
         limit_map(
             loss,
             z,
-            solver=diffrax.Dopri8(),
+            solver=diffrax.Tsit5(),
             stepsize_controller=diffrax.ConstantStepSize(),
-            dt0=0.1,
+            dt0=0.05,
             minimum_time=30.0,
             polish=0,
-            max_steps=400,
+            max_steps=800,
         ).x
     )
     along = lambda s: jax.jvp(lambda z: jax.jvp(solve, (z,), (s,))[1], (x,), (s,))
