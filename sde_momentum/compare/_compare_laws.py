@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from sde_momentum.compare._distances import sliced_wasserstein, wasserstein_1d
+from sde_momentum.compare._distances import real_sample, sliced_wasserstein, wasserstein_1d
 from sde_momentum.compare._distances_two_sample import TwoSampleTest, energy_distance, kolmogorov_smirnov, mmd
 
 _PAIRS = 4000
@@ -65,20 +65,23 @@ def compare_laws(first: ArrayLike, second: ArrayLike, *, permutations: int = 499
         A `LawComparison`; print it.
 
     Raises:
-        ValueError: samples of different dimension, empty or not finite.
+        ValueError: samples of different dimension, empty, not finite or all at one point; no permutation.
+        TypeError: samples that are complex or no numbers.
 
     Example:
         >>> x, y = np.random.default_rng(0).standard_normal((2, 400, 2))
         >>> compare_laws(x, y).p_value > 0.05, compare_laws(x, 1.5 * y).p_value < 0.01
         (True, True)
     """
-    x, y = (np.asarray(sample, dtype=float) for sample in (first, second))
+    x, y = real_sample(first, "first"), real_sample(second, "second")
     x, y = (sample[:, None] if sample.ndim == 1 else sample for sample in (x, y))
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or len(x) < 2:
         raise ValueError(
             "first and second must have shapes (n, d) and (m, d) with one d and n at least 2, "
             f"got {x.shape} and {y.shape}"
         )
+    if np.ptp(np.concatenate([x, y]), axis=0).max() == 0:
+        raise ValueError("first and second are one and the same point: there is no law to compare, only that value")
     rng = np.random.default_rng(seed)
     small = [sample[rng.permutation(len(sample))[:_PAIRS]] for sample in (x, y)]
     half = len(x) // 2

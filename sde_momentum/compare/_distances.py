@@ -1,5 +1,7 @@
 """Distances between samples: transport along the line and along random directions."""
 
+from operator import index
+
 import numpy as np
 from scipy.stats import wasserstein_distance
 
@@ -15,13 +17,14 @@ def wasserstein_1d(first, second, *, exponent=1):
     Args:
         first: shape `(n,)`.
         second: shape `(m,)`, sizes may differ; unit of `first`.
-        exponent: $p \ge 1$.
+        exponent: $p \ge 1$; infinity for the largest distance that a quantile moves.
 
     Returns:
         The distance, a float in the unit of the samples.
 
     Raises:
         ValueError: samples that are empty, not finite or not one-dimensional; an exponent below one.
+        TypeError: samples that are complex or no numbers.
 
     Example:
         >>> wasserstein_1d([0.0, 1.0], [2.0, 3.0]), wasserstein_1d([0.0, 0.0], [0.0, 2.0], exponent=2)
@@ -31,11 +34,10 @@ def wasserstein_1d(first, second, *, exponent=1):
         Peyré and Cuturi, *Computational Optimal Transport* (2019), equation (2.37).
     """
     x, y = (_checked(sample, name, 1) for sample, name in ((first, "first"), (second, "second")))
-    if exponent < 1:
-        raise ValueError(f"exponent must be at least 1, got {exponent}")
-    if exponent == 1:
+    p = _checked_exponent(exponent)
+    if p == 1:
         return float(wasserstein_distance(x, y))
-    return float(_transport_cost(np.sort(x), np.sort(y), exponent) ** (1 / exponent))
+    return _mean_power([_moves(np.sort(x), np.sort(y))], p)
 
 
 def sliced_wasserstein(first, second, *, exponent=2, directions=128, seed=0):
@@ -48,15 +50,16 @@ def sliced_wasserstein(first, second, *, exponent=2, directions=128, seed=0):
     Args:
         first: shape `(n, dimension)`.
         second: shape `(m, dimension)`.
-        exponent: $p \ge 1$.
-        directions: number of directions.
+        exponent: $p \ge 1$; infinity for the largest distance over the directions.
+        directions: number of directions, at least one.
         seed: of the directions, which are the only random thing.
 
     Returns:
         The distance, a float in the unit of the samples.
 
     Raises:
-        ValueError: samples of different dimension, and what `wasserstein_1d` refuses.
+        ValueError: samples of different dimension, no direction, and what `wasserstein_1d` refuses.
+        TypeError: as `wasserstein_1d`.
 
     Example:
         >>> x = np.random.default_rng(0).standard_normal((500, 3))
@@ -69,26 +72,66 @@ def sliced_wasserstein(first, second, *, exponent=2, directions=128, seed=0):
     x, y = (_checked(sample, name, 2) for sample, name in ((first, "first"), (second, "second")))
     if x.shape[1] != y.shape[1]:
         raise ValueError(f"first and second must have the same dimension, got {x.shape[1]} and {y.shape[1]}")
-    if exponent < 1:
-        raise ValueError(f"exponent must be at least 1, got {exponent}")
-    theta = np.random.default_rng(seed).standard_normal((directions, x.shape[1]))
+    p = _checked_exponent(exponent)
+    theta = np.random.default_rng(seed).standard_normal((checked_count(directions, "directions"), x.shape[1]))
     theta /= np.linalg.norm(theta, axis=1, keepdims=True)
-    costs = [_transport_cost(np.sort(x @ t), np.sort(y @ t), exponent) for t in theta]
-    return float(np.mean(costs) ** (1 / exponent))
+    return _mean_power([_moves(np.sort(x @ t), np.sort(y @ t)) for t in theta], p)
 
 
-def _transport_cost(x, y, exponent):
-    """∫ |F⁻¹ − G⁻¹|^p of two sorted samples, on the common refinement of their steps."""
+def _moves(x, y):
+    """|F⁻¹ − G⁻¹| of two sorted samples and its weights, on the common refinement of their steps."""
     if len(x) == len(y):
-        return np.mean(np.abs(x - y) ** exponent)
+        return np.abs(x - y), np.full(len(x), 1 / len(x))
     levels = np.union1d(np.arange(1, len(x) + 1) / len(x), np.arange(1, len(y) + 1) / len(y))
     middle = levels - np.diff(levels, prepend=0.0) / 2
     difference = x[(middle * len(x)).astype(int)] - y[(middle * len(y)).astype(int)]
-    return np.diff(levels, prepend=0.0) @ np.abs(difference) ** exponent
+    return np.abs(difference), np.diff(levels, prepend=0.0)
+
+
+def _mean_power(moves, exponent):
+    """(mean over directions of ∫ |F⁻¹ − G⁻¹|^p)^{1/p}, in units of the largest move, so that no power overflows."""
+    largest = max(float(distance.max()) for distance, _ in moves)
+    if largest == 0 or np.isinf(exponent):
+        return largest
+    costs = [weight @ (distance / largest) ** exponent for distance, weight in moves]
+    return float(largest * np.mean(costs) ** (1 / exponent))
+
+
+def _checked_exponent(exponent):
+    try:
+        value = float(exponent)
+    except (TypeError, ValueError):
+        value = float("nan")
+    if not value >= 1:
+        raise ValueError(f"exponent must be a number of at least 1, got {exponent!r}: pass 1, 2 or infinity")
+    return value
+
+
+def checked_count(number, name):
+    """A whole number of at least one."""
+    try:
+        count = index(number)
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {number!r}: take a few hundred")
+    return count
+
+
+def real_sample(sample, name):
+    """A sample as an array of doubles.
+
+    Raises:
+        TypeError: it is complex or no number at all.
+    """
+    array = np.asarray(sample)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be a sample of real numbers, got dtype {array.dtype}: pass parts as components")
+    return array.astype(float)
 
 
 def _checked(sample, name, axes):
-    array = np.asarray(sample, dtype=float)
+    array = real_sample(sample, name)
     if array.ndim != axes or not array.size:
         raise ValueError(f"{name} must be a sample with {axes} axes that is not empty, got shape {array.shape}")
     if not np.all(np.isfinite(array)):

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial.distance import cdist, pdist
 from scipy.stats import ks_2samp
 
-from sde_momentum.compare._distances import _checked
+from sde_momentum.compare._distances import _checked, checked_count, real_sample
 
 _LARGEST = 8000
 
@@ -34,19 +34,20 @@ def energy_distance(first, second, *, permutations=499, seed=0):
 
     $$\mathcal{E} = 2\,E|X - Y| - E|X - X'| - E|Y - Y'| \ge 0,$$
 
-    zero if and only if the laws are equal.
+    zero if and only if the laws are equal; means are over all pairs, those of a point with itself among them.
 
     Args:
         first: shape `(n, dimension)`, or `(n,)`.
         second: shape `(m, dimension)`, or `(m,)`; n + m at most 8 000, for all pairs are formed.
-        permutations: of the labels; the smallest p-value is 1/(permutations + 1).
+        permutations: of the labels, at least one; the smallest p-value is 1/(permutations + 1).
         seed: of the permutations.
 
     Returns:
         A `TwoSampleTest`; the statistic has the unit of the samples.
 
     Raises:
-        ValueError: samples of different dimension, too large, empty or not finite.
+        ValueError: samples of different dimension, too large, empty or not finite; no permutation.
+        TypeError: samples that are complex or no numbers.
 
     Example:
         >>> x = np.random.default_rng(0).standard_normal((200, 2))
@@ -63,6 +64,9 @@ def energy_distance(first, second, *, permutations=499, seed=0):
 
 def mmd(first, second, *, bandwidth=None, permutations=499, seed=0):
     r"""Squared maximum mean discrepancy with a Gaussian kernel, with a permutation null.
+
+    The biased V-statistic, means over all pairs with the pairs of a point with itself: it is never negative, and of
+    size $O(1/n)$ where the laws are equal, which the permutations share.
 
     $$\mathrm{MMD}^2 = E\,k(X,X') + E\,k(Y,Y') - 2E\,k(X,Y),\qquad k(x,y) = e^{-|x-y|^2/2\ell^2}.$$
 
@@ -90,8 +94,12 @@ def mmd(first, second, *, bandwidth=None, permutations=499, seed=0):
     x, y = _pair(first, second)
     pooled = np.concatenate([x, y])
     width = float(np.median(pdist(pooled))) if bandwidth is None else float(bandwidth)
-    if not width > 0:
-        raise ValueError(f"bandwidth must be positive, got {width}: samples of equal points have no scale, pass one")
+    if bandwidth is None and width == 0:
+        raise ValueError(
+            "the median distance of the pooled sample is zero, for many of its points are equal: mmd needs a bandwidth"
+        )
+    if not 0 < width < np.inf:
+        raise ValueError(f"bandwidth must be positive and finite, got {bandwidth}: None takes the median distance")
     return _permutation_test(np.exp(-cdist(pooled, pooled, "sqeuclidean") / (2 * width**2)), len(x), permutations, seed)
 
 
@@ -121,6 +129,7 @@ def kolmogorov_smirnov(first, second):
 
 def _permutation_test(kernel, size, permutations, seed):
     """Statistic E k(X,X') + E k(Y,Y') − 2 E k(X,Y) under the labels given and under random ones."""
+    permutations = checked_count(permutations, "permutations")
     total = len(kernel)
     rng = np.random.default_rng(seed)
     labels = np.zeros((total, permutations + 1))
@@ -141,7 +150,7 @@ def _permutation_test(kernel, size, permutations, seed):
 
 
 def _pair(first, second, largest: int | None = _LARGEST):
-    x, y = (np.asarray(sample, dtype=float) for sample in (first, second))
+    x, y = real_sample(first, "first"), real_sample(second, "second")
     x, y = (sample[:, None] if sample.ndim == 1 else sample for sample in (x, y))
     x, y = _checked(x, "first", 2), _checked(y, "second", 2)
     if x.shape[1] != y.shape[1]:

@@ -8,6 +8,7 @@ from scipy.stats import binom, norm
 
 from sde_momentum.compare import (
     AffineChain,
+    compare_laws,
     energy_distance,
     fluctuation_dissipation,
     kolmogorov_smirnov,
@@ -90,9 +91,35 @@ def test_fluctuation_dissipation_on_momentum():
     assert abs(wrong.z_score) > 5
 
 
+@pytest.mark.parametrize("exponent", [1, 2, 7.5, 2000, np.inf])
+def test_a_shift_moves_everything_by_itself(exponent):
+    """Every power of a shift has the shift as its root: none overflows, and infinity is the largest move."""
+    x = np.array([[0.0, 1.0], [3.0, -2.0], [0.5, 0.5]])
+    for size in (1e-8, 0.5, 5.0, 1e8):
+        assert wasserstein_1d(1e-2 * x[:, 0], 1e-2 * x[:, 0] + size, exponent=exponent) == pytest.approx(size)
+    assert wasserstein_1d([0.0, 0.0, 1.0], [0.0, 4.0], exponent=np.inf) == 4.0
+    spread = sliced_wasserstein(x, x + np.array([5.0, 0.0]), exponent=exponent)
+    assert 0.5 * 5 < spread <= 5.0
+    assert sliced_wasserstein(x, x, exponent=exponent) == 0.0
+
+
+def test_complex_samples_are_no_samples():
+    """The imaginary part is not dropped."""
+    for distance in (wasserstein_1d, energy_distance, mmd, kolmogorov_smirnov, compare_laws):
+        with pytest.raises(TypeError, match="first must be a sample of real numbers, got dtype complex128"):
+            distance(np.array([1 + 1j, 2.0]), np.array([1.0, 2.0]))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: wasserstein_1d([1.0], [1.0], exponent=np.nan), "got nan"),
+        (lambda: wasserstein_1d([1.0], [1.0], exponent="2nd"), "exponent must be a number"),
+        (lambda: energy_distance([1.0, 2.0], [1.0, 3.0], permutations=0), "permutations must be .* at least 1, got 0"),
+        (lambda: mmd([1.0, 2.0], [1.0, 3.0], permutations=-3), "permutations must be .* at least 1, got -3"),
+        (lambda: mmd([1.0, 2.0], [1.0, 3.0], bandwidth=-1.0), "bandwidth must be positive and finite, got -1.0"),
+        (lambda: sliced_wasserstein(np.eye(2), np.eye(2), directions=0), "directions must be .* at least 1, got 0"),
+        (lambda: compare_laws(np.zeros((10, 2)), np.zeros((12, 2))), "one and the same point"),
         (lambda: wasserstein_1d([], [1.0]), "not empty"),
         (lambda: wasserstein_1d([np.nan], [1.0]), "not finite"),
         (lambda: wasserstein_1d([1.0], [1.0], exponent=0.5), "exponent"),
