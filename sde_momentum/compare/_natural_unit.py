@@ -15,6 +15,8 @@ from sde_momentum.dynamics import SDE, Chain
 # States of more components have their fastest rate found by iteration, to a few percent.
 _DENSE = 64
 _ITERATIONS = 24
+# Relaxation times after which what relaxes is gone.
+_LASTS = 4.0
 # Squarings of the Jacobian: the norm of its power 2^k has forgotten its shape.
 _SQUARINGS = 10
 
@@ -24,7 +26,9 @@ def natural_unit(question: Question, learning_rate: float) -> float:
 
     With ρ the spectral radius of the Jacobian of the limit's drift at the start (for SGD the largest curvature there),
     h(η) the clock's time per step and β the largest multiplier of the variables that the limit has eliminated, it
-    solves $h(\eta)\,\rho\,(1+\beta)/(1-\beta) = 1$. Slower than 1/t₁ nothing is called.
+    solves $h(\eta)\,\rho\,n\,(1+\beta)/(1-\beta) = 1$. Slower than 1/t₁ nothing is called. Errors of a relaxation grow
+    with the time it has lasted, $e^{-\rho t}(1 + \eta\rho^2t + \dots)$, until it has died out: $n = \rho t_1$,
+    between one and four.
 
     Args:
         question: what is compared.
@@ -36,7 +40,8 @@ def natural_unit(question: Question, learning_rate: float) -> float:
     speed = max(speed, slowest) if math.isfinite(speed) else slowest
     if not speed:
         return 1.0
-    steps = speed * float(process.step_time) * _memory(process, equation)
+    lasted = 1.0 if math.isinf(question.t1) else min(max(speed * question.t1, 1.0), _LASTS)
+    steps = lasted * speed * float(process.step_time) * _memory(process, equation)
     return float(learning_rate * steps ** (-1 / float(question.limit.regime.clock_exponent)))
 
 
