@@ -8,7 +8,7 @@ import sympy as sp
 
 from sde_momentum.dynamics import SDE
 from sde_momentum.symbolic import LEARNING_RATE, Limit, TensorExpression, function_expression, scalar_expression
-from sde_momentum.symbolic._graph import Graph
+from sde_momentum.symbolic.graphs._graph import Graph
 
 _PARTS = {"drift": "drift_numbers", "factor": "factor_numbers", "initial shift": "shift_numbers"}
 

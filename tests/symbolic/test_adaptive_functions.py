@@ -15,8 +15,8 @@ from sde_momentum.symbolic import (
     modified_equation,
     update_rule,
 )
-from sde_momentum.symbolic._function_field import FunctionField
-from sde_momentum.symbolic._linear_relations import Relations
+from sde_momentum.symbolic.functions._function_field import FunctionField
+from sde_momentum.symbolic.functions._linear_relations import Relations
 
 G, H, t = sp.symbols("G H t", real=True)
 EPS, C, D = (hyperparameter(name) for name in ("eps", "c", "d"))

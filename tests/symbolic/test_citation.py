@@ -7,7 +7,7 @@ import pytest
 
 from sde_momentum.optimizers import CATALOGUE
 from sde_momentum.symbolic import Source, modified_equation
-from sde_momentum.symbolic._citation import _entries, bibtex
+from sde_momentum.symbolic.rules._citation import _entries, bibtex
 
 TEXT = files("sde_momentum").joinpath("references.bib").read_text(encoding="utf-8")
 

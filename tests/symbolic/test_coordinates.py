@@ -18,12 +18,12 @@ from sde_momentum.symbolic import (
     modified_equation,
     update_rule,
 )
-from sde_momentum.symbolic._coordinates_operator import added, composed, identity, logarithm, scaled, solved
-from sde_momentum.symbolic._coordinates_polynomial import JetPolynomial
-from sde_momentum.symbolic._coordinates_reading import Reading
-from sde_momentum.symbolic._coordinates_relaxation import Relaxation
-from sde_momentum.symbolic._graph import Node
-from sde_momentum.symbolic._jets import JetRing
+from sde_momentum.symbolic.coordinates._jets import JetRing
+from sde_momentum.symbolic.coordinates._operator import added, composed, identity, logarithm, scaled, solved
+from sde_momentum.symbolic.coordinates._polynomial import JetPolynomial
+from sde_momentum.symbolic.coordinates._reading import Reading
+from sde_momentum.symbolic.coordinates._relaxation import Relaxation
+from sde_momentum.symbolic.graphs._graph import Node
 
 EXACT = settings(derandomize=True, max_examples=12, deadline=None)
 SMALL = Regime.small_noise()

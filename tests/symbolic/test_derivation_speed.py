@@ -20,7 +20,7 @@ from sde_momentum.optimizers import (
     sign_gd,
 )
 from sde_momentum.symbolic import Regime
-from sde_momentum.symbolic._modified_equation import derive
+from sde_momentum.symbolic.equation._modified_equation import derive
 
 LOUD = Regime.noise_dominated
 

@@ -8,7 +8,7 @@ from scalar_limits import X, scalar
 
 from sde_momentum.optimizers import heavy_ball, qhm, sgdm
 from sde_momentum.symbolic import LEARNING_RATE, RELAXATION_RATE, Regime, modified_equation
-from sde_momentum.symbolic._modified_equation import _Derivation
+from sde_momentum.symbolic.equation._modified_equation import _Derivation
 
 ETA, RATE, H = LEARNING_RATE, RELAXATION_RATE, sp.Symbol("h", positive=True)
 THIRD = Regime("a third", scalings={"momentum": 1 - RATE * ETA ** sp.Rational(1, 3)})

@@ -17,7 +17,7 @@ from sde_momentum.symbolic import (
     update_rule,
 )
 from sde_momentum.symbolic import _modified_equation as derivation
-from sde_momentum.symbolic._reduction import reduce_rule
+from sde_momentum.symbolic.step._reduction import reduce_rule
 
 ETA, C, BETA = LEARNING_RATE, hyperparameter("c"), hyperparameter("momentum")
 V = sp.Symbol("v", real=True)

@@ -21,8 +21,8 @@ from sde_momentum.symbolic import (
     to_latex,
     update_rule,
 )
-from sde_momentum.symbolic._gaussian_average import gaussian_average
-from sde_momentum.symbolic._transcendental import with_values
+from sde_momentum.symbolic.noise._gaussian_average import gaussian_average
+from sde_momentum.symbolic.symbols._transcendental import with_values
 
 ETA = LEARNING_RATE
 DIMENSION = sp.Symbol("dimension", positive=True, integer=True)

@@ -18,8 +18,8 @@ from sde_momentum.symbolic import (
     to_json,
     update_rule,
 )
-from sde_momentum.symbolic._algebra import DIMENSION
-from sde_momentum.symbolic._expression_tree import decode, encode
+from sde_momentum.symbolic.exchange._expression_tree import decode, encode
+from sde_momentum.symbolic.graphs._algebra import DIMENSION
 
 ETA = LEARNING_RATE
 

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sde_momentum.symbolic import MOMENTUM, TensorExpression, in_coordinates
-from sde_momentum.symbolic._algebra import Algebra
-from sde_momentum.symbolic._coordinates_operator import added, composed, scaled
-from sde_momentum.symbolic._graph import Node, canonical, relabel
-from sde_momentum.symbolic._jets import JetRing
-from sde_momentum.symbolic._operator import Operator
+from sde_momentum.symbolic.coordinates._jets import JetRing
+from sde_momentum.symbolic.coordinates._operator import added, composed, scaled
+from sde_momentum.symbolic.graphs._algebra import Algebra
+from sde_momentum.symbolic.graphs._graph import Node, canonical, relabel
+from sde_momentum.symbolic.graphs._operator import Operator
 
 EXACT = settings(derandomize=True, max_examples=15, deadline=None)
 CUTOFF = Fraction(2)

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sde_momentum.symbolic import MOMENTUM
-from sde_momentum.symbolic._coefficients import CoefficientField
+from sde_momentum.symbolic.symbols._coefficients import CoefficientField
 
 EXACT = settings(derandomize=True, max_examples=40, deadline=None)
 RATE = sp.Symbol("rate", positive=True)

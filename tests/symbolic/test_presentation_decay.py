@@ -5,7 +5,7 @@ import sympy as sp
 
 from sde_momentum.optimizers import adam, rmsprop, sgd, sgdm, weight_decay
 from sde_momentum.symbolic import Regime, hyperparameter, modified_equation, to_latex
-from sde_momentum.symbolic._decayed_loss import decayed, in_decayed_loss
+from sde_momentum.symbolic.presentation._decayed_loss import decayed, in_decayed_loss
 
 OMEGA = hyperparameter("weight_decay")
 

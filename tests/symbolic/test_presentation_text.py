@@ -22,7 +22,7 @@ from sde_momentum.symbolic import (
     noise_covariance,
     update_rule,
 )
-from sde_momentum.symbolic._text import expression_text
+from sde_momentum.symbolic.presentation._text import expression_text
 
 DOMINATED = Regime.noise_dominated()
 

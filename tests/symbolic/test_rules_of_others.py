@@ -17,7 +17,7 @@ from sde_momentum.symbolic import (
     squared_norm,
     update_rule,
 )
-from sde_momentum.symbolic._symbols import variable
+from sde_momentum.symbolic.symbols._symbols import variable
 
 ETA, C, GRADIENT = LEARNING_RATE, hyperparameter("c"), variable("g")
 SMALL, LOUD = Regime.small_noise(), Regime.noise_dominated()

@@ -21,7 +21,7 @@ from sde_momentum.symbolic import (
     to_latex,
     update_rule,
 )
-from sde_momentum.symbolic._positivity import indefinite_block
+from sde_momentum.symbolic.equation._positivity import indefinite_block
 
 ETA = LEARNING_RATE
 SIGMA = (Node("Sigma", ((-2, -1), ())),)

@@ -1,0 +1,1 @@
+"""From the one-step operator to the equation, or to the obstruction."""

@@ -1,0 +1,1 @@
+"""Limits and obstructions as JSON and back."""

@@ -1,0 +1,1 @@
+"""Elementwise functions in canonical form, so that what cancels is seen to cancel."""

@@ -1,0 +1,1 @@
+"""Contracted tensor graphs, the operators made of them, and the expressions of a limit."""

@@ -1,0 +1,1 @@
+"""Averages over the gradient noise: cumulants in general, closed forms under Gaussian laws."""

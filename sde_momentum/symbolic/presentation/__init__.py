@@ -1,0 +1,1 @@
+"""The same mathematics as text, LaTeX and MathML."""

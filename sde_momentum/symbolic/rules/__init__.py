@@ -1,0 +1,1 @@
+"""What is given: update rules and regimes."""

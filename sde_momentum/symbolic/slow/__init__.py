@@ -1,0 +1,1 @@
+"""The slow equation on the manifold of minimizers."""

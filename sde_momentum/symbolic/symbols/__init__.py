@@ -1,0 +1,1 @@
+"""Symbols, their letters, and the exact field of coefficients."""
