@@ -7,7 +7,7 @@ from scipy.stats import chi2
 
 from sde_momentum.compare._order_profile import OrderProfile
 from sde_momentum.compare._remainder import RemainderPrior
-from sde_momentum.compare._verdict import NEARLY_EXACT, Verdict, judge
+from sde_momentum.compare._verdict import NEARLY_EXACT, Verdict, checked_order, judge
 
 MINIMUM_SNR = 10.0
 MINIMUM_LEADING_RATIO = 3.0
@@ -157,7 +157,9 @@ def fit_order(
 
     Raises:
         ValueError: fewer than four learning rates or not strictly decreasing; an error that is not finite; a negative
-            standard error; shapes that do not match; a confidence outside (0, 1).
+            standard error; shapes that do not match; a confidence outside (0, 1); a correlation that is not positive
+            semi-definite; a claimed order that is not finite.
+        TypeError: complex errors, or a claimed order that is no number.
 
     Example:
         >>> eta = np.array([0.2, 0.1, 0.05, 0.025])
@@ -168,6 +170,7 @@ def fit_order(
     References:
         Barndorff-Nielsen and Cox, *Inference and Asymptotics* (1994), section 3.4 (profile likelihood).
     """
+    claimed_order = None if claimed_order is None else checked_order(claimed_order)
     eta = _checked_learning_rates(learning_rates)
     values, deviations = _checked_errors(eta, errors, standard_errors)
     bound = _bias_bound(values, solver_bias, solver_bias_se)
@@ -268,7 +271,7 @@ def _ratio(numerator, denominator):
 
 
 def _checked_learning_rates(learning_rates):
-    eta = np.asarray(learning_rates, dtype=float)
+    eta = _real(learning_rates, "learning_rates")
     if eta.ndim != 1 or len(eta) < 4:
         raise ValueError(
             f"learning_rates must be at least four numbers, got shape {eta.shape}: fewer cannot tell an order "
@@ -280,7 +283,7 @@ def _checked_learning_rates(learning_rates):
 
 
 def _checked_errors(eta, errors, standard_errors):
-    values = np.asarray(errors, dtype=float)
+    values = _real(errors, "errors")
     if values.ndim not in (1, 2) or len(values) != len(eta):
         raise ValueError(
             f"errors must have shape ({len(eta)},) or ({len(eta)}, observables), got {values.shape}: "
@@ -292,10 +295,16 @@ def _checked_errors(eta, errors, standard_errors):
             f"errors must be finite, got {values[~np.isfinite(values)][0]} at learning rate {where:g}: "
             "choose an observable that is finite on every path, or lower the learning rate"
         )
-    deviations = np.asarray(standard_errors, dtype=float)
+    deviations = _real(standard_errors, "standard_errors")
     if values.ndim == 2 and deviations.ndim == 1 and len(deviations) == len(eta):
         deviations = deviations[:, None]
-    deviations = np.broadcast_to(deviations, values.shape)
+    try:
+        deviations = np.broadcast_to(deviations, values.shape)
+    except ValueError:
+        raise ValueError(
+            f"standard_errors of shape {deviations.shape} do not belong to errors of shape {values.shape}: "
+            "give one number, one per learning rate, or one per error"
+        ) from None
     if not (np.all(np.isfinite(deviations)) and np.all(deviations >= 0)):
         raise ValueError("standard_errors must be finite and not negative: zero means an exact error")
     return values, deviations
@@ -316,4 +325,17 @@ def _checked_correlation(correlation, size):
             f"correlation must be a symmetric matrix of shape ({size}, {size}) with ones on its diagonal, "
             f"got shape {matrix.shape}: divide a covariance by the standard errors"
         )
+    lowest = float(np.linalg.eigvalsh(matrix)[0])
+    if lowest < -1e-9:
+        raise ValueError(
+            f"correlation must be positive semi-definite, but its lowest eigenvalue is {lowest:.3g}: "
+            "no errors are correlated like this"
+        )
     return matrix
+
+
+def _real(values, name):
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be real numbers, got dtype {array.dtype}: fit real and imaginary part apart")
+    return array.astype(float)

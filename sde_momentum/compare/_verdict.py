@@ -98,6 +98,9 @@ def judge(fit, claimed_order):
     """
     if isinstance(fit, (tuple, list)):
         return _worst([judge(one, claimed_order) for one in fit])
+    if not hasattr(fit, "obstacle"):
+        raise TypeError(f"fit must be an OrderFit, or a sequence of them, got {type(fit).__name__}: use fit_order")
+    claimed_order = checked_order(claimed_order)
     if fit.obstacle is not None:
         return fit.obstacle
     low, high = fit.interval
@@ -106,6 +109,21 @@ def judge(fit, claimed_order):
     if low > claimed_order - fit.remainder_exponent:
         return Verdict.CONFIRMED if _is_asymptotic(fit, claimed_order) else Verdict.NOT_ASYMPTOTIC
     return Verdict.NOT_ASYMPTOTIC if fit.snr == float("inf") else Verdict.MONTE_CARLO_FLOOR
+
+
+def checked_order(claimed_order):
+    """A claimed order as a float.
+
+    Raises:
+        TypeError: it is no real number.
+        ValueError: it is not finite.
+    """
+    if isinstance(claimed_order, (str, bool)) or np.ndim(claimed_order) or np.iscomplexobj(claimed_order):
+        raise TypeError(f"claimed_order must be a real number, got {claimed_order!r}")
+    order = float(claimed_order)
+    if not np.isfinite(order):
+        raise ValueError(f"claimed_order must be finite, got {order}: leave it out where nothing is claimed")
+    return order
 
 
 def _is_asymptotic(fit, claimed_order):

@@ -61,7 +61,8 @@ def weak_error(
         rule: the optimizer.
         limit: its limit; must have been derived from `rule`.
         problem: loss and noise.
-        x0: parameters at the start, one replica; or a dict with the start of every variable of the limit, in its scale.
+        x0: parameters at the start, one replica; for a limit of several variables also a dict with the start of each,
+            in its scale.
         t1: end, in units of the regime's clock; a whole number of steps for every learning rate. Infinity asks for the
             error of the stationary law, on the exact route.
         learning_rates: at least four, strictly decreasing.

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import equinox as eqx
@@ -14,9 +15,10 @@ from jaxtyping import Array, PyTree
 from sde_momentum.compare._independent_steps import require_independent_steps
 from sde_momentum.compare._observables import Observable, check_observables, default_observables
 from sde_momentum.dynamics import SDE, Chain, chain, sde
+from sde_momentum.dynamics._hyperparameters import require_problem
 from sde_momentum.dynamics._start import full_start
 from sde_momentum.problems import AbstractProblem
-from sde_momentum.symbolic import Limit, UpdateRule
+from sde_momentum.symbolic import Limit, NoDiffusion, UpdateRule, require_rule
 
 
 class Question:
@@ -48,6 +50,12 @@ class Question:
         observables: Mapping[str, Observable] | None = None,
         hyperparameters: Mapping[str, float] | None = None,
     ):
+        require_rule(rule)
+        require_problem(problem)
+        if isinstance(limit, NoDiffusion):
+            raise ValueError(
+                f"`limit` is a statement that no diffusion of this order exists, so nothing is compared: {limit}"
+            )
         if not isinstance(limit, Limit) or limit.rule != rule:
             raise ValueError(f"`limit` was not derived from the rule `{rule.name}`; use modified_equation(rule, …).")
         require_independent_steps(problem, "a diffusion limit")
@@ -86,7 +94,7 @@ class Question:
 
     def steps(self, step_time: float) -> list[int]:
         """The times in steps."""
-        return [whole_steps(time, step_time) for time in self.times]
+        return [whole_steps(time, step_time, "t1" if time == self.t1 else "a time of `saves`") for time in self.times]
 
     def in_double_precision(self) -> "Question":
         """The same question with every number of problem and start in float64; 64-bit JAX must be on."""
@@ -96,8 +104,8 @@ class Question:
         return twin
 
 
-def whole_steps(time: float, step_time: float) -> int:
-    """A time in steps.
+def whole_steps(time: float, step_time: float, name: str = "t1") -> int:
+    """A time in steps; `name` says which time it is.
 
     Raises:
         ValueError: it is not a whole number of them.
@@ -106,8 +114,8 @@ def whole_steps(time: float, step_time: float) -> int:
     if round(count) < 1 or abs(count - round(count)) > 1e-6 * max(count, 1):
         near = max(round(count), 1) * step_time
         raise ValueError(
-            f"t1 = {time:.6g} is {count:.6g} steps of length {step_time:.6g}; choose learning rates that divide t1 and "
-            f"every time of `saves`, or t1 = {near:.6g}."
+            f"{name} = {time:.6g} is {count:.6g} steps of length {step_time:.6g}; choose learning rates that divide t1 "
+            f"and every time of `saves`, or {name} = {near:.6g}."
         )
     return round(count)
 
@@ -121,7 +129,9 @@ def checked_times(t1: float, saves: int | Sequence[float] | None) -> tuple[float
         return (t1,)
     if math.isinf(t1):
         raise ValueError("the stationary law, t1 = inf, has no times before it: leave `saves` out")
-    times = [t1 * j / saves for j in range(1, saves + 1)] if isinstance(saves, int) else [float(s) for s in saves]
+    if isinstance(saves, bool | str) or not isinstance(saves, Integral | Sequence | np.ndarray):
+        raise TypeError(f"saves must be None, a whole number or increasing times, got {saves!r}")
+    times = [t1 * j / saves for j in range(1, saves + 1)] if isinstance(saves, Integral) else [float(s) for s in saves]
     if not times or times[0] <= 0 or np.any(np.diff(times) <= 0) or not math.isclose(times[-1], t1):
         raise ValueError(f"saves must be positive increasing times of which the last is t1 = {t1:g}, got {saves!r}")
     return tuple(times)

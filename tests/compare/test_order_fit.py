@@ -254,6 +254,9 @@ def test_verdicts_explain_themselves():
         ({"confidence": 95}, "confidence"),
         ({"remainder_exponent": 0.0}, "positive"),
         ({"correlation": np.eye(3)}, "symmetric matrix"),
+        ({"correlation": 3 * np.eye(5) - 2 * np.ones((5, 5))}, "lowest eigenvalue is -7"),
+        ({"standard_errors": [1e-9] * 3}, r"shape \(3,\) do not belong to errors of shape \(5,\)"),
+        ({"claimed_order": np.nan}, "claimed_order must be finite, got nan"),
     ],
 )
 def test_bad_input_is_refused(arguments, message):
@@ -261,3 +264,13 @@ def test_bad_input_is_refused(arguments, message):
     given = {"learning_rates": ETA, "errors": ETA, "standard_errors": 1e-3} | arguments
     with pytest.raises(ValueError, match=message):
         fit_order(**given)
+
+
+def test_what_is_no_real_number_is_refused():
+    """Complex errors, an order in words and a judge without a fit: a TypeError that names the argument."""
+    with pytest.raises(TypeError, match="errors must be real numbers, got dtype complex128"):
+        fit_order(ETA, 1j * ETA, 0.0)
+    with pytest.raises(TypeError, match="claimed_order must be a real number, got '1'"):
+        fit_order(ETA, ETA, 0.0, claimed_order="1")
+    with pytest.raises(TypeError, match="fit must be an OrderFit, or a sequence of them, got int"):
+        judge(3, 2)
