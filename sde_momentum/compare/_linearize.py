@@ -21,6 +21,9 @@ _PROBES = 4
 def affine_chain(chain: Chain, x0: PyTree[Any]) -> AffineChain | None:
     """The chain as z' = Az + b + Σ (A_a z + c_a) ξ_a on the raveled state, or None if it is not of that form.
 
+    The raveled state goes through the variables in alphabetical order of their names, as JAX ravels a dict: m and v
+    come before x, each with all its components; `chain.init(x0)` raveled is a start in this order.
+
     Only the first two cumulants of the noise enter the moments of such a chain, so the Gaussian twin of the problem is
     what is linearized.
 
@@ -49,6 +52,8 @@ def affine_chain(chain: Chain, x0: PyTree[Any]) -> AffineChain | None:
 
 def affine_sde(sde: SDE, x0: PyTree[Any]) -> AffineSDE | None:
     """The equation as dz = (Fz + c) dt + Σ (G_a z + g_a) dW_a on the raveled state, or None.
+
+    The raveled state goes through the variables in alphabetical order of their names, m before x, as in `affine_chain`.
 
     Args:
         sde: a process with linear drift and a factor that is affine in the state.

@@ -67,4 +67,6 @@ def choose_devices(devices: int | None) -> int:
 
 def choose_covariance(covariance: bool | None, components: int) -> bool:
     """Keep the covariance matrix of up to 32 components unless told otherwise."""
+    if covariance not in (None, True, False):
+        raise TypeError(f"covariance must be True, False or None, got {covariance!r}")
     return components <= _COVARIANCE_LIMIT if covariance is None else bool(covariance)

@@ -73,6 +73,21 @@ def check_scalar(value: Any, name: str = "loss") -> Array:
     return jnp.asarray(value)
 
 
+def as_real(value: ArrayLike, dtype: Any, name: str) -> Array:
+    """Return `value` as an array of reals; refuse what a cast would silently take the real part of.
+
+    Raises:
+        TypeError: If it is complex, or no number.
+    """
+    if not hasattr(value, "dtype"):
+        leaves = jax.tree.leaves(value)
+        value = jnp.asarray(value) if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves) else np.asarray(value)
+    given = value.dtype  # pyright: ignore[reportAttributeAccessIssue]
+    if not (jnp.issubdtype(given, jnp.floating) or jnp.issubdtype(given, jnp.integer) or given == np.bool_):
+        raise TypeError(f"{name} must be real numbers, but has dtype {given}: pass real and imaginary part apart.")
+    return jnp.asarray(value, dtype)
+
+
 def check_finite(tree: PyTree[ArrayLike], name: str) -> PyTree[Array]:
     """Return `tree` with array leaves; refuse NaN and infinity in concrete floating-point leaves."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from sde_momentum.problems._base import AbstractProblem, dense_factor
-from sde_momentum.problems._check import check_finite, check_shape, check_weights
+from sde_momentum.problems._check import as_real, check_finite, check_shape, check_weights
 from sde_momentum.problems._draw import AbstractStandardDraw, NormalDraw
 from sde_momentum.problems._factor_noise import check_standard
 
@@ -129,6 +129,7 @@ def quadratic(
         The problem.
 
     Raises:
+        TypeError: If a coefficient is complex or no number.
         ValueError: If H is not square, symmetric and finite, or another argument does not fit its shape.
 
     Example:
@@ -148,7 +149,7 @@ def quadratic(
         hessian,
         _fit(minimum, "minimum", shape, dtype),
         _fit(slope, "slope", shape, dtype),
-        noise if callable(noise) else check_finite(jnp.asarray(noise, dtype), "noise"),
+        noise if callable(noise) else check_finite(as_real(noise, dtype, "noise"), "noise"),
         _fit(start, "start", shape, dtype),
         noise_dim,
         draw,
@@ -184,7 +185,7 @@ def linear(
 
 def _check_hessian(hessian: ArrayLike) -> Array:
     """Return a scalar, diagonal or symmetric matrix."""
-    matrix = check_finite(jnp.asarray(hessian), "hessian")
+    matrix = check_finite(as_real(hessian, None, "hessian"), "hessian")
     if matrix.ndim > 2 or (matrix.ndim == 2 and matrix.shape[0] != matrix.shape[1]) or matrix.size == 0:
         raise ValueError(f"hessian has shape {matrix.shape}: pass a number, a diagonal (d,) or a matrix (d, d).")
     symmetric = isinstance(matrix, jax.core.Tracer) or matrix.ndim < 2 or np.allclose(matrix, matrix.T, atol=1e-12)
@@ -195,7 +196,7 @@ def _check_hessian(hessian: ArrayLike) -> Array:
 
 def _fit(value: ArrayLike, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
     """Broadcast an argument to the shape of x."""
-    value = check_finite(jnp.asarray(value, dtype), name)
+    value = check_finite(as_real(value, dtype, name), name)
     if value.shape not in ((), shape):
         raise ValueError(
             f"{name} has shape {value.shape}, which does not fit x of shape {shape}: pass one value or {shape}."

@@ -8,7 +8,10 @@ from jax.typing import DTypeLike
 
 def real_dtype(dtype: DTypeLike | None) -> np.dtype:
     """`dtype` as float32 or float64; `None` is JAX's default float. Anything else is refused."""
-    chosen = np.dtype(jnp.result_type(float)) if dtype is None else np.dtype(dtype)
+    try:
+        chosen = np.dtype(jnp.result_type(float)) if dtype is None else np.dtype(dtype)
+    except TypeError:
+        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}") from None
     if chosen not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype must be float32 or float64, got {chosen}; cast the result if you need another")
     if chosen == np.dtype(np.float64) and not jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]

@@ -35,6 +35,7 @@ CASES = [
     (_chain, {"num_paths": 2.5}, ValueError, r"num_paths must be an integer"),
     (_chain, {"num_paths": 2**33}, ValueError, r"num_paths must be an integer"),
     (_chain, {"block_size": 0}, ValueError, r"block_size must be"),
+    (_chain, {"covariance": "yes"}, TypeError, r"covariance must be True, False or None, got 'yes'"),
     (_chain, {"chunk_size": -1}, ValueError, r"chunk_size must be"),
     (_chain, {"replica_block": 0}, ValueError, r"replica_block must be"),
     (_chain, {"devices": 99}, ValueError, r"devices=99, but this process has \d+"),

@@ -114,3 +114,11 @@ def test_refused_while_tracing():
     """Structural faults are found under jit as well."""
     with pytest.raises(ValueError, match="one array of shape"):
         jax.jit(lambda x: problems.quadratic(1.0).gradient(x))(jnp.ones(2))
+
+
+@pytest.mark.parametrize("name", ["hessian", "noise"])
+@pytest.mark.parametrize("value", [1j, "steep", np.array([1.0, 2j])])
+def test_coefficients_are_real(name, value):
+    """A complex coefficient does not lose its imaginary part, and a word is no number."""
+    with pytest.raises(TypeError, match=f"{name} must be real numbers, but has dtype"):
+        problems.quadratic(**({"hessian": np.eye(2)} | {name: value}))

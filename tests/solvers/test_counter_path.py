@@ -166,6 +166,7 @@ def test_a_path_may_be_traced():
         ({"seed": 2**64}, r"seed must lie in"),
         ({"size": 0}, r"size must be a positive integer"),
         ({"dtype": "float16"}, r"dtype must be float32 or float64, got float16"),
+        ({"dtype": "foo"}, r"dtype must be float32 or float64, got 'foo'"),
         ({"stream": -1}, r"stream must lie in"),
         ({"stride": 3}, r"dt must divide t1 - t0"),
     ],
