@@ -27,6 +27,10 @@ from sde_momentum.symbolic.graphs._potential import split_gradient as split_grad
 from sde_momentum.symbolic.graphs._tensor_expression import TensorExpression as TensorExpression
 from sde_momentum.symbolic.graphs._tensor_expression import loss_derivative as loss_derivative
 from sde_momentum.symbolic.graphs._tensor_expression import noise_covariance as noise_covariance
+
+# Imported for what they register: the words of everything that prints itself.
+from sde_momentum.symbolic.presentation import _slow_statement as _slow_statement
+from sde_momentum.symbolic.presentation import _text as _text
 from sde_momentum.symbolic.presentation._latex import to_latex as to_latex
 from sde_momentum.symbolic.presentation._mathml import to_mathml as to_mathml
 from sde_momentum.symbolic.rules._gradient_functions import squared_norm as squared_norm

@@ -16,7 +16,7 @@ from sde_momentum.symbolic import (
     modified_equation,
     update_rule,
 )
-from sde_momentum.symbolic import _modified_equation as derivation
+from sde_momentum.symbolic.equation import _modified_equation as derivation
 from sde_momentum.symbolic.step._reduction import reduce_rule
 
 ETA, C, BETA = LEARNING_RATE, hyperparameter("c"), hyperparameter("momentum")

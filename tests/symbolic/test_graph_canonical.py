@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sde_momentum.symbolic import TensorExpression, in_coordinates
-from sde_momentum.symbolic.graphs._graph import Node, canonical, labels, relabel
+from sde_momentum.symbolic.graphs._canonical import canonical
+from sde_momentum.symbolic.graphs._graph import Node, labels, relabel
 
 EXACT = settings(derandomize=True, max_examples=60, deadline=None)
 

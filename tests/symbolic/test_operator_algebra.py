@@ -11,7 +11,8 @@ from sde_momentum.symbolic import MOMENTUM, TensorExpression, in_coordinates
 from sde_momentum.symbolic.coordinates._jets import JetRing
 from sde_momentum.symbolic.coordinates._operator import added, composed, scaled
 from sde_momentum.symbolic.graphs._algebra import Algebra
-from sde_momentum.symbolic.graphs._graph import Node, canonical, relabel
+from sde_momentum.symbolic.graphs._canonical import canonical
+from sde_momentum.symbolic.graphs._graph import Node, relabel
 from sde_momentum.symbolic.graphs._operator import Operator
 
 EXACT = settings(derandomize=True, max_examples=15, deadline=None)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sde_momentum.optimizers import sgd
 from sde_momentum.symbolic import Node, Regime, graph_labels, modified_equation
-from sde_momentum.symbolic.graphs._graph import canonical
+from sde_momentum.symbolic.graphs._canonical import canonical
 from sde_momentum.symbolic.presentation._names import _Namer
 from sde_momentum.symbolic.presentation._tensor_names import Unnameable, components
 from sde_momentum.symbolic.presentation._text_style import TextStyle

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 import sympy as sp
 
-from sde_momentum.symbolic.graphs._graph import FREE, Graph, Node, canonical, labels, next_label, relabel, shift
+from sde_momentum.symbolic.graphs._canonical import canonical
+from sde_momentum.symbolic.graphs._graph import FREE, Graph, Node, labels, next_label, relabel, shift
 from sde_momentum.symbolic.graphs._tensor_expression import TensorExpression
 from sde_momentum.symbolic.symbols._symbols import LEARNING_RATE
 

@@ -9,9 +9,11 @@ import sympy as sp
 from sde_momentum.symbolic.graphs._field_functions import SQUARED_GRADIENT, function_expression, scalar_expression
 from sde_momentum.symbolic.graphs._fields import elementwise_expression
 from sde_momentum.symbolic.graphs._tensor_expression import TensorExpression
+from sde_momentum.symbolic.rules._citation import bibtex
 from sde_momentum.symbolic.rules._regime import Regime
 from sde_momentum.symbolic.rules._rule import Source, UpdateRule
 from sde_momentum.symbolic.step._jumps import places
+from sde_momentum.symbolic.symbols._doors import latex, text
 
 # The small parameter is the time per step unless the regime names another. The leading covariance is kept even where
 # the grading puts it higher, as in the order-1 equation of SGD with noise of unit size.
@@ -111,19 +113,13 @@ class Limit:
         return ("learning_rate", *sorted(symbols - {"learning_rate", "dimension"}))
 
     def __str__(self) -> str:
-        from sde_momentum.symbolic.presentation._text import limit_text
-
-        return limit_text(self)
+        return text(self)
 
     def _repr_latex_(self) -> str:
-        from sde_momentum.symbolic.presentation._latex import limit_latex
-
-        return limit_latex(self)
+        return f"$${latex(self)}$$"
 
     def citation(self) -> str:
         """BibTeX entries of the published statements."""
-        from sde_momentum.symbolic.rules._citation import bibtex
-
         return bibtex(self.sources or self.rule.sources)
 
 
@@ -157,11 +153,7 @@ class NoDiffusion:
         return hash((self.rule, self.regime, self.order, self.describes))
 
     def __str__(self) -> str:
-        from sde_momentum.symbolic.presentation._text import no_diffusion_text
-
-        return no_diffusion_text(self)
+        return text(self)
 
     def _repr_latex_(self) -> str:
-        from sde_momentum.symbolic.presentation._latex import no_diffusion_latex
-
-        return no_diffusion_latex(self)
+        return f"$${latex(self)}$$"

@@ -13,13 +13,15 @@ from sde_momentum.symbolic.equation._positivity import indefinite_block
 from sde_momentum.symbolic.functions._elementwise_form import canonical_functions
 from sde_momentum.symbolic.graphs._algebra import Algebra
 from sde_momentum.symbolic.graphs._operator import Operator
+from sde_momentum.symbolic.graphs._time_derivative import TIME
 from sde_momentum.symbolic.rules._noise_law import GENERAL
 from sde_momentum.symbolic.rules._regime import Regime, power_of_learning_rate
 from sde_momentum.symbolic.rules._rule import UpdateRule, require_rule
 from sde_momentum.symbolic.step._elimination import Elimination
 from sde_momentum.symbolic.step._one_step import OneStep
 from sde_momentum.symbolic.step._reduction import Reduced, in_rule_variables, reduce_rule
-from sde_momentum.symbolic.step._schedules import TIME, at_frozen_time, chains, mark_time
+from sde_momentum.symbolic.step._schedules import at_frozen_time, chains, mark_time
+from sde_momentum.symbolic.symbols._doors import has_limit
 from sde_momentum.symbolic.symbols._symbols import GRADIENT, LEARNING_RATE, variable
 from sde_momentum.symbolic.symbols._transcendental import GENERATORS
 
@@ -109,6 +111,14 @@ def derive(rule: UpdateRule, regime: Regime, order: int, describes: str = "x") -
 
 
 _remembered = lru_cache(maxsize=256)(derive)
+
+
+@has_limit.register
+def _has_limit(rule: UpdateRule, regime: Regime) -> bool:
+    try:
+        return bool(modified_equation(rule, regime).exists)
+    except ValueError:
+        return False
 
 
 def _root_of(covariance: dict, variables: tuple[str, ...], regime: Regime) -> dict:

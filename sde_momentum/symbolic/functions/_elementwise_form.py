@@ -16,8 +16,9 @@ from sympy.polys.fields import FracElement
 from sde_momentum.symbolic.functions._function_field import FunctionField
 from sde_momentum.symbolic.functions._linear_relations import Relations
 from sde_momentum.symbolic.graphs._algebra import Algebra, Combination, accumulate
+from sde_momentum.symbolic.graphs._canonical import canonical
 from sde_momentum.symbolic.graphs._fields import DerivativeName, Elementwise, ElementwiseName
-from sde_momentum.symbolic.graphs._graph import Graph, Label, Node, canonical
+from sde_momentum.symbolic.graphs._graph import Graph, Label, Node
 from sde_momentum.symbolic.graphs._operator import Operator
 from sde_momentum.symbolic.symbols._symbols import variable
 

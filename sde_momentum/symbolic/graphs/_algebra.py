@@ -10,9 +10,11 @@ from typing import Any
 
 import sympy as sp
 
+from sde_momentum.symbolic.graphs._canonical import canonical
 from sde_momentum.symbolic.graphs._field_functions import FRESH, FieldTable
 from sde_momentum.symbolic.graphs._fields import TEST, DerivativeName, Elementwise, State, Tensor, TestFunction
-from sde_momentum.symbolic.graphs._graph import Graph, Label, canonical, labels, next_label, relabel, shift
+from sde_momentum.symbolic.graphs._graph import Graph, Label, labels, next_label, relabel, shift
+from sde_momentum.symbolic.graphs._time_derivative import TIME, leibniz_in_time
 from sde_momentum.symbolic.symbols._coefficients import Coefficient, CoefficientField
 from sde_momentum.symbolic.symbols._transcendental import with_values
 
@@ -133,9 +135,8 @@ class Algebra:
         """What the time derivatives in `left` make of a coefficient at their right; nothing without schedules."""
         if not self.field.rates:
             return ((left, coefficient),)
-        from sde_momentum.symbolic.step._schedules import leibniz_in_time
-
-        return leibniz_in_time(self, left, coefficient)
+        times = sum(variable == TIME for variable, _ in self.derivatives(left))
+        return leibniz_in_time(left, coefficient, self.variables.index(TIME), times)
 
     def compose(self, left: Graph, right: Graph) -> Combination:
         """(left ∘ right): the operator `left` acting on the function `right` f, by Leibniz' rule."""

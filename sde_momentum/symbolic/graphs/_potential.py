@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import sympy as sp
 
 from sde_momentum.symbolic.graphs._algebra import Algebra
-from sde_momentum.symbolic.graphs._graph import FREE, Graph, Node, canonical, labels, next_label
+from sde_momentum.symbolic.graphs._canonical import canonical
+from sde_momentum.symbolic.graphs._graph import FREE, Graph, Node, labels, next_label
 from sde_momentum.symbolic.graphs._tensor_expression import TensorExpression
 
 _FREE = FREE[0]

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from sde_momentum.symbolic.graphs._graph import Graph, Node, canonical, labels
+from sde_momentum.symbolic.graphs._canonical import canonical
+from sde_momentum.symbolic.graphs._graph import Graph, Node, labels
+from sde_momentum.symbolic.symbols._doors import latex, text
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,10 @@ class TensorExpression:
         return len({label for graph, _ in self.terms for label in labels(graph) if label < 0})
 
     def __str__(self) -> str:
-        from sde_momentum.symbolic.presentation._text import tensor_text
-
-        return tensor_text(self)
+        return text(self)
 
     def _repr_latex_(self) -> str:
-        from sde_momentum.symbolic.presentation._latex import tensor_latex
-
-        return f"${tensor_latex(self)}$"
+        return f"${latex(self)}$"
 
 
 def _order(item: tuple[Graph, sp.Expr]) -> tuple:

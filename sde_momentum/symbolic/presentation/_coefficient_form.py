@@ -139,4 +139,4 @@ def _factor(style: Style, base: sp.Expr, exponent: Fraction) -> Factor:
         return Factor(sum_of(style, base.args), exponent, is_sum=True)
     if base.is_Rational:
         return Factor(style.number(Fraction(int(base.p), int(base.q))), exponent, is_sum=base.q != 1)
-    return Factor(function_phrase(style, base) or style.opaque(base), exponent, is_sum=base.is_Mul)
+    return Factor(function_phrase(style, base, expression) or style.opaque(base), exponent, is_sum=base.is_Mul)

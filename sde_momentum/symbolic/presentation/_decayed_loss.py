@@ -11,7 +11,8 @@ import sympy as sp
 
 from sde_momentum.symbolic.equation._extraction import DELTA
 from sde_momentum.symbolic.equation._limit import Limit
-from sde_momentum.symbolic.graphs._graph import Graph, Node, canonical, relabel
+from sde_momentum.symbolic.graphs._canonical import canonical
+from sde_momentum.symbolic.graphs._graph import Graph, Node, relabel
 from sde_momentum.symbolic.graphs._tensor_expression import TensorExpression
 from sde_momentum.symbolic.step._expansion import leading_power
 from sde_momentum.symbolic.symbols._symbols import LEARNING_RATE

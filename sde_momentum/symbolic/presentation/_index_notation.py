@@ -11,8 +11,8 @@ from sde_momentum.symbolic.graphs._field_functions import (
 )
 from sde_momentum.symbolic.graphs._graph import Graph, Label, Node, labels
 from sde_momentum.symbolic.presentation._coefficient_form import expression
-from sde_momentum.symbolic.presentation._function_form import GRADIENT_NORM, inert, with_written_roots
-from sde_momentum.symbolic.presentation._style import Style
+from sde_momentum.symbolic.presentation._function_form import inert, with_written_roots
+from sde_momentum.symbolic.presentation._style import GRADIENT_NORM, Style
 from sde_momentum.symbolic.symbols._symbols import variable
 
 LETTERS = "ijklnopqrstuvwabceh"  # without d, f, g and m, which mean something else
@@ -70,6 +70,6 @@ def elementwise(style: Style, function: sp.Expr, index: str = "", alone: bool = 
     signs = {symbol: {"positive": True} if symbol == NOISE_VARIANCE else {"real": True} for symbol in states}
     named = {symbol: sp.Symbol(f"{symbol.name}@{index}", **signs[symbol]) for symbol in states}
     component = inert(function).xreplace(named)
-    written = expression(style, with_written_roots(style, component))
+    written = expression(style, with_written_roots(style, component, expression))
     bare = alone or component.is_Function or (component.is_Pow and component.exp.is_positive)
     return written if bare else style.parenthesized(written)

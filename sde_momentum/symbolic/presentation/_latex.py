@@ -21,6 +21,7 @@ from sde_momentum.symbolic.presentation._statement import (
     reading,
     start,
 )
+from sde_momentum.symbolic.symbols import _doors as doors
 
 
 def expression_latex(value: sp.Expr) -> str:
@@ -28,19 +29,10 @@ def expression_latex(value: sp.Expr) -> str:
     return expression(LATEX, sp.sympify(value))
 
 
+@doors.latex.register
 def tensor_latex(value: TensorExpression) -> str:
     r"""Write a tensor expression, `-\nabla \left( L + \dots \right)`."""
     return alone(LATEX, value)
-
-
-def limit_latex(limit: Limit) -> str:
-    r"""Write a limit as a displayed `aligned` environment."""
-    return rf"$${to_latex(limit)}$$"
-
-
-def no_diffusion_latex(verdict: NoDiffusion) -> str:
-    r"""Write an obstruction as a displayed `aligned` environment."""
-    return rf"$${to_latex(verdict)}$$"
 
 
 def to_latex(statement: Limit | NoDiffusion | TensorExpression) -> str:
@@ -61,12 +53,8 @@ def to_latex(statement: Limit | NoDiffusion | TensorExpression) -> str:
         >>> print(to_latex(modified_equation(sgd(), order=2).drift["x"]))
         -\nabla \left( L + \frac{\eta}{4} \, |\nabla L|^{2} \right)
     """
-    if isinstance(statement, TensorExpression):
-        return tensor_latex(statement)
-    if isinstance(statement, Limit):
-        return _aligned(_limit_rows(statement))
-    if isinstance(statement, NoDiffusion):
-        return _aligned(_no_diffusion_rows(statement))
+    if isinstance(statement, Limit | NoDiffusion | TensorExpression):
+        return doors.latex(statement)
     raise TypeError(
         f"`statement` must be a Limit, a NoDiffusion or a TensorExpression, got {type(statement).__name__}."
     )
@@ -85,7 +73,9 @@ def _listed(formulas: list[str]) -> str:
     return r", \; ".join(formulas)
 
 
-def _limit_rows(limit: Limit) -> list[str]:
+@doors.latex.register
+def limit_latex(limit: Limit) -> str:
+    r"""Write a limit as an `aligned` environment."""
     shown, rate = decayed(limit)
     process = LATEX_PROCESS if rate is None else replace(LATEX_PROCESS, decayed=True)
     dynamics = [f"{left} &= {right}" for left, right in equations(process, shown)]
@@ -97,13 +87,15 @@ def _limit_rows(limit: Limit) -> list[str]:
     away = exceptions(LATEX, limit)
     rows = [_header(limit), described, *dynamics, *starts, *([f"& {away}"] if away else [])]
     decay = "" if rate is None else decay_term(LATEX, rate, limit.rule.state[0])
-    return [*rows, *_notes(" ".join([*dynamics, *starts]), decay)]
+    return _aligned([*rows, *_notes(" ".join([*dynamics, *starts]), decay)])
 
 
-def _no_diffusion_rows(verdict: NoDiffusion) -> list[str]:
+@doors.latex.register
+def no_diffusion_latex(verdict: NoDiffusion) -> str:
+    r"""Write an obstruction as an `aligned` environment."""
     terms = obstruction_terms(LATEX, verdict.obstruction, verdict.rule.state[0])
     rows = [_header(verdict), f"& {refusal(LATEX, verdict)}", rf"& \qquad {terms}", f"& {remedy(LATEX, verdict)}"]
-    return [*rows, *_notes(terms)]
+    return _aligned([*rows, *_notes(terms)])
 
 
 def _notes(formulas: str, decay: str = "") -> list[str]:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import sympy as sp
 
-from sde_momentum.symbolic.graphs._graph import FREE, Graph, canonical, labels, relabel
+from sde_momentum.symbolic.graphs._canonical import canonical
+from sde_momentum.symbolic.graphs._graph import FREE, Graph, labels, relabel
 from sde_momentum.symbolic.graphs._potential import GradientSplit, gradient_of, split_gradient
 from sde_momentum.symbolic.graphs._tensor_expression import TensorExpression
 from sde_momentum.symbolic.presentation._coefficient_form import coefficient, signed_sum

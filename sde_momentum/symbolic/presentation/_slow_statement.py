@@ -16,6 +16,7 @@ from sde_momentum.symbolic.slow._limit_map_derivatives import (
 )
 from sde_momentum.symbolic.slow._linear_rule import effective_learning_rate
 from sde_momentum.symbolic.slow._noise import EIGENVALUE
+from sde_momentum.symbolic.symbols import _doors as doors
 from sde_momentum.symbolic.symbols._symbols import RELAXATION_RATE, hyperparameter
 
 _NORMAL: Block = ("tangent", "normal", "normal")
@@ -55,6 +56,7 @@ _LATEX = _Phrases(
 )
 
 
+@doors.text.register
 def slow_text(equation: SlowEquation) -> str:
     """The equation, the fluctuations that drive it, and the functional it descends."""
     lines = [
@@ -68,6 +70,7 @@ def slow_text(equation: SlowEquation) -> str:
     return "\n  ".join(lines)
 
 
+@doors.latex.register
 def slow_latex(equation: SlowEquation) -> str:
     r"""The same as an `aligned` environment."""
     name = f"{equation.rule.name}, {equation.regime.name}, {equation.noise.name}".replace("_", " ")
@@ -81,6 +84,7 @@ def slow_latex(equation: SlowEquation) -> str:
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
 
+@doors.functional.register
 def functional_text(equation: SlowEquation) -> str:
     """What the drift descends; a plain statement where it descends nothing."""
     noise = equation.noise

@@ -11,8 +11,13 @@ from typing import NamedTuple
 
 import sympy as sp
 
+from sde_momentum.symbolic.graphs._field_functions import LOSS_SLOPE, NOISE_DEVIATION, NOISE_VARIANCE
+
 # Capitals that already have a meaning; a state variable keeps its small letter rather than become one of them.
 _RESERVED = frozenset("DHILSW")
+GRADIENT_NORM = sp.Symbol("gradient_norm", positive=True)
+TWICE_VARIANCE = "twice_noise_variance"
+WRITTEN = "written:"  # begins the name of a symbol that holds what is written for it
 
 
 class Factor(NamedTuple):
@@ -64,13 +69,26 @@ class Style(ABC):
 
     def symbol(self, name: str) -> str:
         """A hyperparameter, or with `variable@index` a component of a state variable."""
-        from sde_momentum.symbolic.presentation._function_form import field_symbol
-
         variable, component, index = name.partition("@")
-        reserved = field_symbol(self, variable, index)
+        reserved = self._field(variable, index)
         if reserved is not None:
             return reserved
         return self.indexed(self.state(variable), index) if component else self.letter(name)
+
+    def _field(self, name: str, index: str) -> str | None:
+        """The reserved symbols of functions of fields; None for any other name."""
+        if name.startswith(WRITTEN):
+            return name.removeprefix(WRITTEN)
+        if name == LOSS_SLOPE.name:
+            return self.partial(index, self.loss) if index else self.gradient(self.loss)
+        if name in (NOISE_VARIANCE.name, TWICE_VARIANCE):
+            covariance = self.noise_covariance
+            written = self.indexed(covariance, 2 * index) if index else self.function("diag", covariance)
+            twice = self.scaled("2", written)
+            return written if name == NOISE_VARIANCE.name else self.greek(self.parenthesized(twice), twice)
+        if name == GRADIENT_NORM.name:
+            return self.norm(self.gradient(self.loss))
+        return "s" if name == NOISE_DEVIATION.name else None
 
     @abstractmethod
     def letter(self, name: str) -> str:

@@ -22,23 +22,28 @@ from sde_momentum.symbolic.presentation._statement import (
 )
 from sde_momentum.symbolic.presentation._text_style import TEXT, TEXT_PROCESS
 from sde_momentum.symbolic.rules._regime import Regime
+from sde_momentum.symbolic.symbols import _doors as doors
 
 
+@doors.text.register
 def expression_text(value: sp.Expr) -> str:
     """Write a coefficient, `η·β/(1 - β)`."""
     return expression(TEXT, sp.sympify(value))
 
 
+@doors.text.register
 def tensor_text(value: TensorExpression) -> str:
     """Write a tensor expression, `-∇(L + 1/4·η·|∇L|²)`."""
     return alone(TEXT, value)
 
 
+@doors.text.register
 def regime_text(regime: Regime) -> str:
     """Write a regime, `small-noise: σ = 1, t = k·η`."""
     return f"{regime.name}: {', '.join(assumptions(TEXT, regime))}"
 
 
+@doors.text.register
 def limit_text(limit: Limit) -> str:
     """Write a limit as a complete statement: assumptions, equations, start, meaning of the symbols, convention."""
     header = f"{limit.rule.name}, order {limit.order}, {regime_text(limit.regime)}"
@@ -55,6 +60,7 @@ def limit_text(limit: Limit) -> str:
     return "\n  ".join([*lines, *_notes("\n".join([*dynamics, *starts]), decay)])
 
 
+@doors.text.register
 def no_diffusion_text(verdict: NoDiffusion) -> str:
     """Write that no diffusion of an order exists, the generator terms that forbid it, and what removes them."""
     terms = obstruction_terms(TEXT, verdict.obstruction, verdict.rule.state[0])

@@ -8,6 +8,7 @@ from types import MappingProxyType
 import sympy as sp
 
 from sde_momentum.symbolic.rules._noise_law import GENERAL, check_noise_law
+from sde_momentum.symbolic.symbols._doors import text
 from sde_momentum.symbolic.symbols._expression_reading import read_expression
 from sde_momentum.symbolic.symbols._symbols import LEARNING_RATE, RELAXATION_RATE, hyperparameter
 
@@ -219,9 +220,7 @@ class Regime:
         return power_of_learning_rate(self.small_parameter, "small_parameter")[1]
 
     def __str__(self) -> str:
-        from sde_momentum.symbolic.presentation._text import regime_text
-
-        return regime_text(self)
+        return text(self)
 
 
 def by_name(value: sp.Expr | float | str, what: str) -> sp.Expr:

@@ -10,6 +10,7 @@ from typing import Any
 import sympy as sp
 
 from sde_momentum.symbolic.rules._regime import Regime
+from sde_momentum.symbolic.symbols._doors import has_limit, text
 from sde_momentum.symbolic.symbols._expression_reading import exact
 from sde_momentum.symbolic.symbols._symbols import GRADIENT, RESERVED, hyperparameter, variable
 
@@ -171,16 +172,14 @@ class UpdateRule:
         return replace(regime, cumulant_scales=scales)
 
     def __str__(self) -> str:
-        from sde_momentum.symbolic.presentation._text import expression_text
-
-        letters = [f"{name} {expression_text(hyperparameter(name))}" for name in self.hyperparameters]
+        letters = [f"{name} {text(hyperparameter(name))}" for name in self.hyperparameters]
         lines = [f"{self.name}: state {', '.join(self.state)}; hyperparameters {', '.join(letters)}"]
-        lines += [f"  {name}' = {expression_text(expression)}" for name, expression in self.update.items()]
+        lines += [f"  {name}' = {text(expression)}" for name, expression in self.update.items()]
         kind = "stochastic gradient"
         if len(self.draw_weights) > 1:
-            weights = ", ".join(expression_text(weight) for weight in self.draw_weights)
+            weights = ", ".join(text(weight) for weight in self.draw_weights)
             kind = f"sum of {len(self.draw_weights)} independent stochastic gradients with weights {weights},"
-        lines.append(f"  g = {kind} at {expression_text(self.gradient_at)}")
+        lines.append(f"  g = {kind} at {text(self.gradient_at)}")
         if self.start:
             lines.append(f"  start {', '.join(f'{name} = {at}' for name, at in self.start.items())}, others 0")
         return "\n".join(lines)
@@ -249,12 +248,7 @@ class _UsualRegimes:
         return tuple(regime for regime in usual if self._fits(regime))
 
     def _fits(self, regime: Regime) -> bool:
-        from sde_momentum.symbolic.equation._modified_equation import modified_equation
-
-        try:
-            return bool(modified_equation(self.rule, regime).exists)
-        except ValueError:
-            return False
+        return has_limit(self.rule, regime)
 
 
 class _GradientArgument(sp.Symbol):

@@ -18,6 +18,7 @@ from sde_momentum.symbolic.slow._limit_map_derivatives import (
 )
 from sde_momentum.symbolic.slow._linear_rule import LinearRule, leading_term, linear_rule
 from sde_momentum.symbolic.slow._noise import EIGENVALUE, SlowNoise, slow_noise
+from sde_momentum.symbolic.symbols._doors import functional, latex, text
 from sde_momentum.symbolic.symbols._symbols import LEARNING_RATE, hyperparameter
 
 SCHEDULE = sp.Symbol("schedule", positive=True)
@@ -112,19 +113,13 @@ class SlowEquation:
     @property
     def functional(self) -> str:
         """In words: the functional that the drift descends, or that there is none."""
-        from sde_momentum.symbolic.presentation._slow_statement import functional_text
-
-        return functional_text(self)
+        return functional(self)
 
     def __str__(self) -> str:
-        from sde_momentum.symbolic.presentation._slow_statement import slow_text
-
-        return slow_text(self)
+        return text(self)
 
     def _repr_latex_(self) -> str:
-        from sde_momentum.symbolic.presentation._slow_statement import slow_latex
-
-        return f"$${slow_latex(self)}$$"
+        return f"$${latex(self)}$$"
 
 
 def slow_equation(

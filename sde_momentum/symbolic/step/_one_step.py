@@ -13,7 +13,8 @@ from typing import NamedTuple
 import sympy as sp
 
 from sde_momentum.symbolic.graphs._algebra import Algebra, Coefficient, Combination, accumulate
-from sde_momentum.symbolic.graphs._graph import FREE, Graph, Node, canonical, next_label, relabel, shift
+from sde_momentum.symbolic.graphs._canonical import canonical
+from sde_momentum.symbolic.graphs._graph import FREE, Graph, Node, next_label, relabel, shift
 from sde_momentum.symbolic.graphs._operator import Operator
 from sde_momentum.symbolic.noise._cumulants import noise_node, set_partitions, split_noise
 from sde_momentum.symbolic.noise._noise_average import law_for, quiet_functions, split_function
@@ -22,6 +23,7 @@ from sde_momentum.symbolic.rules._noise_law import GENERAL
 from sde_momentum.symbolic.rules._regime import Regime, power_of_learning_rate
 from sde_momentum.symbolic.step._expansion import Monomial, monomials
 from sde_momentum.symbolic.step._jumps import expanded_functions, has_jumps, held, released
+from sde_momentum.symbolic.step._schedules import step_later
 from sde_momentum.symbolic.symbols._symbols import GRADIENT, LEARNING_RATE, variable
 
 OUT = FREE[0]  # the free label of a vector fragment
@@ -207,8 +209,6 @@ class OneStep:
         """The coefficient at the next step's time, as (exponent, coefficient)."""
         if not self.algebra.field.rates:
             return ((Fraction(0), coefficient),)
-        from sde_momentum.symbolic.step._schedules import step_later
-
         constant, exponent = power_of_learning_rate(self.regime.clock, "clock")
         return step_later(coefficient, (self.algebra.coefficient(constant), exponent), cutoff)
 

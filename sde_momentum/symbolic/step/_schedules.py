@@ -8,19 +8,15 @@ Leibniz' rule for $\partial_t$ acting on a coefficient, and Taylor's formula for
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import pairwise
-from math import comb
 
 import sympy as sp
 
 from sde_momentum.symbolic.graphs._algebra import Algebra
-from sde_momentum.symbolic.graphs._fields import TEST
-from sde_momentum.symbolic.graphs._graph import Graph, Node
 from sde_momentum.symbolic.graphs._operator import Operator
+from sde_momentum.symbolic.graphs._time_derivative import TIME
 from sde_momentum.symbolic.rules._regime import Regime
 from sde_momentum.symbolic.symbols._coefficients import Coefficient
 from sde_momentum.symbolic.symbols._symbols import SCHEDULE, hyperparameter, rate_of
-
-TIME = "time@"  # the state variable that no rule has: its name is no identifier
 
 
 def scheduled_symbols(regime: Regime) -> tuple[sp.Symbol, ...]:
@@ -58,28 +54,6 @@ def step_later(
         times += 1
         power += exponent
         coefficient = coefficient.time_derivative() * constant / times
-
-
-def leibniz_in_time(algebra: Algebra, left: Graph, coefficient: Coefficient) -> Iterator[tuple[Graph, Coefficient]]:
-    """∂_t^n (c g) = Σ_j C(n, j) ∂_t^j c · ∂_t^(n−j) g for the time derivatives in `left`."""
-    times = sum(variable == TIME for variable, _ in algebra.derivatives(left))
-    for taken in range(times + 1):
-        if coefficient:
-            yield _without_time(algebra, left, taken), coefficient * comb(times, taken)
-        coefficient = coefficient.time_derivative()
-
-
-def _without_time(algebra: Algebra, graph: Graph, taken: int) -> Graph:
-    if not taken:
-        return graph
-    place = algebra.variables.index(TIME)
-    nodes = []
-    for node in graph:
-        if node.field == TEST:
-            slots = (*node.slots[:place], node.slots[place][taken:], *node.slots[place + 1 :])
-            node = Node(TEST, slots)
-        nodes.append(node)
-    return tuple(nodes)
 
 
 def at_frozen_time(generator: Operator) -> Operator:
