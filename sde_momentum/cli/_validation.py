@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from sde_momentum.claims import Settings, claim_names, load_claim, validate, write_report
-from sde_momentum.claims._store import Store
+from sde_momentum.claims.telling._store import Store
 
 
 def run_validation(options: Any) -> None:

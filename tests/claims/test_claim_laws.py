@@ -6,15 +6,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sde_momentum.claims import _adam_regularizer as adam_claim
-from sde_momentum.claims import _curved_valley as valley
-from sde_momentum.claims import _hitting_time as hitting
-from sde_momentum.claims import _hyperbola as hyperbola
-from sde_momentum.claims import _matrix_factorization as matrices
-from sde_momentum.claims import _momentum_limits as limits
-from sde_momentum.claims import _narrow_valley as narrow
-from sde_momentum.claims import _network_flatness as network
-from sde_momentum.claims import _sparse_recovery as sparse
+from sde_momentum.claims.boundary import _momentum_limits as limits
+from sde_momentum.claims.finite import _hyperbola as hyperbola
+from sde_momentum.claims.finite import _narrow_valley as narrow
+from sde_momentum.claims.slow import _adam_regularizer as adam_claim
+from sde_momentum.claims.slow import _curved_valley as valley
+from sde_momentum.claims.slow import _hitting_time as hitting
+from sde_momentum.claims.slow import _matrix_factorization as matrices
+from sde_momentum.claims.slow import _network_flatness as network
+from sde_momentum.claims.slow import _sparse_recovery as sparse
 
 
 def test_valley_is_conformal():

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sde_momentum.claims import Evidence, Settings, _closeness_study, load_claim
-from sde_momentum.claims._closeness import measure
-from sde_momentum.claims._closeness_study import DISTANCE, LOSS, QUANTITIES, SQUARE, Momentum
-from sde_momentum.claims._joint_law import joint_law
+from sde_momentum.claims import Evidence, Settings, load_claim
+from sde_momentum.claims.equations import _closeness_study
+from sde_momentum.claims.equations._closeness import measure
+from sde_momentum.claims.equations._closeness_study import DISTANCE, LOSS, QUANTITIES, SQUARE, Momentum
+from sde_momentum.claims.evidence._joint_law import joint_law
 from sde_momentum.compare import Outcome
 from sde_momentum.problems import linear, quadratic
 

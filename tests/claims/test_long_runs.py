@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from sde_momentum.claims import Settings
-from sde_momentum.claims._many_runs import trajectories
-from sde_momentum.claims._slow_flow import follow
-from sde_momentum.claims._slow_study import SlowStudy
+from sde_momentum.claims.evidence._many_runs import trajectories
+from sde_momentum.claims.evidence._slow_flow import follow
+from sde_momentum.claims.evidence._slow_study import SlowStudy
 from sde_momentum.dynamics import chain
 from sde_momentum.optimizers import sgdm
 from sde_momentum.problems import SignDraw, quadratic

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from sde_momentum.claims._claim import expected_to_fail
-from sde_momentum.claims._nearness import at_zero, bounded, mean_of, near, ratio_of
+from sde_momentum.claims.evidence._claim import expected_to_fail
+from sde_momentum.claims.evidence._nearness import at_zero, bounded, mean_of, near, ratio_of
 from sde_momentum.compare import Outcome
 
 

@@ -9,11 +9,11 @@ import pytest
 import xarray as xr
 
 from sde_momentum.claims import Settings
-from sde_momentum.claims._paired_measurement import equal_within, interval, negative
-from sde_momentum.claims._training import BLOCK, SAVES, Trainer
-from sde_momentum.claims._tuned import SETTINGS, Setting, examine, figure
-from sde_momentum.claims._tuned_verdict import CONTROL, FULL, INTERPOLATING, SMALL, conclude, remarks
-from sde_momentum.claims._tuning import learning_rate, resampled_rates, tune
+from sde_momentum.claims.evidence._paired_measurement import equal_within, interval, negative
+from sde_momentum.claims.evidence._training import BLOCK, SAVES, Trainer
+from sde_momentum.claims.evidence._tuning import learning_rate, resampled_rates, tune
+from sde_momentum.claims.finite._tuned import SETTINGS, Setting, examine, figure
+from sde_momentum.claims.finite._tuned_verdict import CONTROL, FULL, INTERPOLATING, SMALL, conclude, remarks
 from sde_momentum.compare import Outcome
 from sde_momentum.optimizers import sgd, sgdm
 from sde_momentum.problems import digits_mlp

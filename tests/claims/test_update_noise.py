@@ -7,9 +7,16 @@ import pytest
 import xarray as xr
 
 from sde_momentum.claims import Settings, load_claim
-from sde_momentum.claims._joint_law import joint_law
-from sde_momentum.claims._update_noise import against_law, gap_variance, near, path_variance, sample, update_ratio
-from sde_momentum.claims._variances import total_variance, variance_ratio
+from sde_momentum.claims.equations._update_noise import (
+    against_law,
+    gap_variance,
+    near,
+    path_variance,
+    sample,
+    update_ratio,
+)
+from sde_momentum.claims.evidence._joint_law import joint_law
+from sde_momentum.claims.evidence._variances import total_variance, variance_ratio
 from sde_momentum.compare import Outcome, PairedChains, affine_chain
 from sde_momentum.dynamics import chain
 from sde_momentum.optimizers import sgdm

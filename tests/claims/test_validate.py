@@ -9,7 +9,8 @@ import pytest
 import xarray as xr
 
 from sde_momentum import claims
-from sde_momentum.claims import Claim, Evidence, Measurement, Settings, _registry, _report, _validate, validate
+from sde_momentum.claims import Claim, Evidence, Measurement, Settings, validate
+from sde_momentum.claims.telling import _registry, _report, _validate
 from sde_momentum.cli import main
 from sde_momentum.compare import Outcome
 

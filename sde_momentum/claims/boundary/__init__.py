@@ -1,0 +1,1 @@
+"""Claims about where it ends: slower momentum, schedules, adaptive methods."""

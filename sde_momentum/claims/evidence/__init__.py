@@ -1,0 +1,1 @@
+"""What a claim is made of: its statement, its runs, its measurements, its figures."""

@@ -1,0 +1,1 @@
+"""Claims at finite learning rates: stability, oscillation, tuning."""

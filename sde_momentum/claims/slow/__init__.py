@@ -1,0 +1,1 @@
+"""Claims over O(1/η²) steps: the implicit regularizer."""

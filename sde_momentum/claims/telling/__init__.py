@@ -1,0 +1,1 @@
+"""The claims told one after the other: registry, store, report."""
