@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import binom
 
 from sde_momentum.compare import Verdict, fit_order, judge, weak_error
-from sde_momentum.compare._route_coupled import coupled
-from sde_momentum.compare._weak_question import Question
+from sde_momentum.compare.errors._route_coupled import coupled
+from sde_momentum.compare.question._question import Question
 from sde_momentum.optimizers import heavy_ball, sgd
 from sde_momentum.problems import general
 from sde_momentum.symbolic import LEARNING_RATE, Regime, TensorExpression, modified_equation, noise_covariance

@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from sde_momentum.compare import Outcome, Verdict, slow_weak_error
-from sde_momentum.compare._slow_setting import slow_setting
+from sde_momentum.compare.long_horizon._slow_setting import slow_setting
 from sde_momentum.manifold import slow_sde
 from sde_momentum.optimizers import adagrad, adam, heavy_ball, nesterov, rmsprop, sgd, sgdm
 from sde_momentum.problems import general, label_noise_parabola

@@ -8,7 +8,7 @@ import xarray as xr
 from scipy.stats import norm
 
 from sde_momentum.compare import affine_chain, telescope, weak_error
-from sde_momentum.compare._comonotone import ranked_draws
+from sde_momentum.compare.coupling._comonotone import ranked_draws
 from sde_momentum.dynamics import chain
 from sde_momentum.optimizers import sgd
 from sde_momentum.problems import minibatch, quadratic, svag

@@ -1,0 +1,1 @@
+"""Weak, strong and path-level errors of a rule against its limit."""

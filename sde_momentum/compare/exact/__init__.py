@@ -1,0 +1,1 @@
+"""Closed moments of affine chains and equations: nothing is sampled."""

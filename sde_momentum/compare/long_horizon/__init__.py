@@ -1,0 +1,1 @@
+"""Optimizers over long times against the slow equation."""

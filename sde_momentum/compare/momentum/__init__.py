@@ -1,0 +1,1 @@
+"""SGDM against SGD over the momentum index and under schedules."""

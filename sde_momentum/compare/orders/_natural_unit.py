@@ -1,0 +1,87 @@
+"""The learning rate at which the terms of an expansion are of one size: where a step is no longer small."""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from sde_momentum.compare.question._question import Question
+from sde_momentum.dynamics import SDE, Chain
+
+# States of more components have their fastest rate found by iteration, to a few percent.
+_DENSE = 64
+_ITERATIONS = 24
+# Relaxation times after which what relaxes is gone.
+_LASTS = 4.0
+# Squarings of the Jacobian: the norm of its power 2^k has forgotten its shape.
+_SQUARINGS = 10
+
+
+def natural_unit(question: Question, learning_rate: float) -> float:
+    r"""The learning rate at which a step, with what the rule remembers, is as long as the limit's fastest relaxation.
+
+    With ρ the spectral radius of the Jacobian of the limit's drift at the start (for SGD the largest curvature there),
+    h(η) the clock's time per step and β the largest multiplier of the variables that the limit has eliminated, it
+    solves $h(\eta)\,\rho\,n\,(1+\beta)/(1-\beta) = 1$. Slower than 1/t₁ nothing is called. Errors of a relaxation grow
+    with the time it has lasted, $e^{-\rho t}(1 + \eta\rho^2t + \dots)$, until it has died out: $n = \rho t_1$,
+    between one and four.
+
+    Args:
+        question: what is compared.
+        learning_rate: one of those of the study; h(η) is a power of η.
+    """
+    process, equation = question.chain(learning_rate), question.sde(learning_rate)
+    speed = float(_fastest_rate(equation, equation.init(question.x0)))
+    slowest = 0.0 if math.isinf(question.t1) else 1 / question.t1
+    speed = max(speed, slowest) if math.isfinite(speed) else slowest
+    if not speed:
+        return 1.0
+    lasted = 1.0 if math.isinf(question.t1) else min(max(speed * question.t1, 1.0), _LASTS)
+    steps = lasted * speed * float(process.step_time) * _memory(process, equation)
+    return float(learning_rate * steps ** (-1 / float(question.limit.regime.clock_exponent)))
+
+
+def _memory(process: Chain, equation: SDE) -> float:
+    """(1 + β)/(1 − β) of the slowest variable that the limit does not have; 1 where it has them all."""
+    if set(process.rule.state) <= set(equation.limit.variables):
+        return 1.0
+    # The rule acts component by component: one of them, at a gradient held at zero, shows its multipliers.
+    names, zero = process.rule.state, jnp.zeros(len(process.rule.state))
+
+    def still(z: jax.Array) -> jax.Array:
+        moved = process.update(dict(zip(names, z, strict=True)), jnp.zeros(()))
+        return jnp.stack([moved[name] for name in names])
+
+    sizes = np.abs(np.linalg.eigvals(np.nan_to_num(np.asarray(jax.jacfwd(still)(zero)), nan=1.0)))
+    fast = sizes[sizes < 1 - 1e-6]
+    return float((1 + fast.max()) / (1 - fast.max())) if len(fast) else 1.0
+
+
+@eqx.filter_jit
+def _fastest_rate(equation: SDE, state: Any) -> jax.Array:
+    """Spectral radius of the drift's Jacobian at a state."""
+    flat, unravel = ravel_pytree(jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(float)), state))
+    drift = lambda z: ravel_pytree(equation.drift(0.0, unravel(z), None))[0]
+    if len(flat) <= _DENSE:
+        # Gelfand: the norm of a high power, by squaring; complex eigenvalues are not found on every device.
+        matrix, growth = jax.jacfwd(drift)(flat), jnp.zeros(())
+        for k in range(_SQUARINGS):
+            size = jnp.linalg.norm(matrix)
+            safe = jnp.where(size > 0, size, 1.0)
+            matrix, growth = (matrix / safe) @ (matrix / safe), growth + jnp.log(safe) / 2**k
+            growth = jnp.where(size > 0, growth, -jnp.inf)
+        return jnp.exp(growth)
+    start = jnp.cos(jnp.arange(len(flat), dtype=flat.dtype))
+
+    def iterate(carry: Any, _: None) -> Any:
+        direction, _ = carry
+        image = jax.jvp(drift, (flat,), (direction,))[1]
+        size = jnp.linalg.norm(image)
+        return (image / jnp.where(size > 0, size, 1.0), size), None
+
+    first = (start / jnp.linalg.norm(start), jnp.zeros((), flat.dtype))
+    return jax.lax.scan(iterate, first, None, length=_ITERATIONS)[0][1]

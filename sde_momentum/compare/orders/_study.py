@@ -1,0 +1,177 @@
+"""The result of a comparison over learning rates: labelled numbers, fitted orders, a verdict, a figure."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from sde_momentum.compare.orders._measured import Measured
+from sde_momentum.compare.orders._order_fit import OrderFit, fit_order
+from sde_momentum.compare.orders._verdict import Verdict, judge
+from sde_momentum.compare.question._question import Question
+
+
+@dataclass(frozen=True)
+class WeakError:
+    """Signed weak errors over learning rates, observables and times.
+
+    Attributes:
+        dataset: xarray over `learning_rate`, `observable` and `time` with `error`, `standard_error` (the residual where
+            nothing is sampled), `solver_bias` and `solver_bias_standard_error`, and `converged` over `learning_rate`;
+            attributes say what was compared and how.
+        orders: observable → `OrderFit` at the last time, in powers of the learning rate.
+        claimed_order: the power of the learning rate that the limit promises.
+        learning_rate_unit: natural unit of the learning rate in which the prior on the remainder holds.
+    """
+
+    dataset: xr.Dataset
+    orders: dict[str, OrderFit]
+    claimed_order: float
+    learning_rate_unit: float = 1.0
+
+    @property
+    def order(self) -> OrderFit:
+        """The fit of the observable that converges slowest: weak order is a statement on all of them."""
+        answered = [fit for fit in self.orders.values() if fit.obstacle is None]
+        return min(answered or list(self.orders.values()), key=lambda fit: fit.order)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the observables together say of the claimed order.
+
+        The worst counts, as in `judge`. Only an observable whose error is below the noise, or exactly zero, is set
+        aside as long as another one shows its error: it proves nothing either way, and nothing speaks against it.
+        """
+        fits = list(self.orders.values())
+        seen = [fit for fit in fits if judge(fit, self.claimed_order) is not Verdict.MONTE_CARLO_FLOOR]
+        return judge(seen or fits, self.claimed_order)
+
+    @property
+    def converged(self) -> bool:
+        """Whether every learning rate met the tolerance of its route; True where there is none to meet."""
+        return bool(self.dataset["converged"].all())
+
+    @property
+    def largest(self) -> xr.DataArray:
+        """The largest |error| over the times, max_k |E f(x_k) − E f(X)|, over `learning_rate` and `observable`."""
+        return np.abs(self.dataset["error"]).max("time")
+
+    def at(self, time: float) -> "WeakError":
+        """The study at one of its times: the orders and the verdict are those of the errors there.
+
+        Args:
+            time: one of the data set's times, in units of the regime's clock.
+
+        Raises:
+            KeyError: the errors were not measured at that time.
+        """
+        part = self.dataset.sel(time=[time], method="nearest", tolerance=1e-9 * max(abs(time), 1.0))
+        part.attrs["t1"] = float(time)
+        return WeakError(part, _fits(part, self.learning_rate_unit, self.order.confidence), self.claimed_order)
+
+    def __str__(self) -> str:
+        attributes = self.dataset.attrs
+        lines = [f"weak error of {attributes['rule']} against its limit: {self.verdict}"]
+        lines += [f"  {name}: {fit}" for name, fit in self.orders.items()]
+        lines.append(
+            f"  ({attributes['method']}; terms of one size at a learning rate of {self.learning_rate_unit:.3g})"
+        )
+        if not self.converged:
+            missed = self.dataset["learning_rate"].values[~self.dataset["converged"].values]
+            lines.append(f"  did not converge to its tolerance at learning rates {missed.tolist()}: read the residuals")
+        if attributes["caveats"]:
+            lines.append(f"  note: {attributes['caveats']}")
+        if attributes["plan"]:
+            lines += ["  " + line for line in attributes["plan"].splitlines()]
+        return "\n".join(lines)
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draw |error| over the learning rate, log–log, with error bars, noise floor, fitted curves and slopes.
+
+        Args:
+            axes: matplotlib axes; new ones when omitted.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ImportError: matplotlib is not installed; it comes with the extra `claims`.
+        """
+        from sde_momentum.compare.orders._plot import plot_study
+
+        return plot_study(self.dataset, self.orders, axes, claimed_order=self.claimed_order)
+
+
+def make_study(
+    question: Question, rates: np.ndarray, measured: Measured, *, confidence: float, unit: float
+) -> WeakError:
+    """Label the numbers and fit the orders.
+
+    Args:
+        question: what was compared.
+        rates: learning rates.
+        measured: what a route found.
+        confidence: of the intervals of the orders.
+        unit: natural unit of the learning rate.
+    """
+    grade = float(question.limit.regime.grade)
+    claimed = question.limit.order * grade
+    zero = np.zeros_like(measured.errors)
+    table = {
+        "error": measured.errors,
+        "standard_error": measured.deviations,
+        "solver_bias": zero if measured.bias is None else measured.bias,
+        "solver_bias_standard_error": zero if measured.bias_deviations is None else measured.bias_deviations,
+    }
+    converged = np.full(len(rates), True) if measured.converged is None else measured.converged
+    attributes = {
+        "rule": question.rule.name,
+        "limit": str(question.limit),
+        "regime": str(question.limit.regime),
+        "t1": question.t1,
+        "method": measured.method,
+        "claimed_order": claimed,
+        "remainder_exponent": grade,
+        "learning_rate_unit": unit,
+        "hyperparameters": json.dumps({k: plain_number(v) for k, v in question.hyperparameters.items()}),
+        "plan": measured.plan,
+        "caveats": "; ".join(question.sde(float(rates[0])).caveats),
+    }
+    dataset = xr.Dataset(
+        {name: (("learning_rate", "observable", "time"), values) for name, values in table.items()}
+        | {"converged": ("learning_rate", converged)},
+        coords={"learning_rate": rates, "observable": list(question.observables), "time": list(question.times)},
+        attrs=attributes,
+    )
+    return WeakError(dataset, _fits(dataset, unit, confidence, measured.correlation), claimed, unit)
+
+
+def _fits(
+    dataset: xr.Dataset, unit: float, confidence: float, correlation: np.ndarray | None = None
+) -> dict[str, OrderFit]:
+    """One fit an observable, of the errors at the last time."""
+    last = dataset.isel(time=-1)
+    sampled = bool(np.any(last["solver_bias"].values))
+    orders = {}
+    for column, name in enumerate(dataset["observable"].values):
+        one = last.isel(observable=column)
+        orders[str(name)] = fit_order(
+            dataset["learning_rate"].values,
+            one["error"].values,
+            one["standard_error"].values,
+            remainder_exponent=dataset.attrs["remainder_exponent"],
+            confidence=confidence,
+            learning_rate_unit=unit,
+            solver_bias=one["solver_bias"].values if sampled else None,
+            solver_bias_se=one["solver_bias_standard_error"].values if sampled else None,
+            correlation=None if correlation is None else correlation[column],
+            claimed_order=dataset.attrs["claimed_order"],
+        )
+    return orders
+
+
+def plain_number(value: Any) -> float | str:
+    """A number, or the name of a schedule."""
+    return getattr(value, "__qualname__", type(value).__name__) if callable(value) else float(value)

@@ -1,0 +1,1 @@
+"""What is compared with what: rule, limit, problem, observables."""

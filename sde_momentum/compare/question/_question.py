@@ -1,0 +1,165 @@
+"""What is compared with what: a rule and its limit on a problem, without the learning rate."""
+
+import math
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, PyTree
+
+from sde_momentum.compare.question._independent_steps import require_independent_steps
+from sde_momentum.compare.question._observables import Observable, check_observables, default_observables
+from sde_momentum.dynamics import SDE, Chain, chain, sde
+from sde_momentum.dynamics._hyperparameters import require_problem
+from sde_momentum.dynamics._start import full_start
+from sde_momentum.problems import AbstractProblem
+from sde_momentum.symbolic import Limit, NoDiffusion, UpdateRule, require_rule
+
+
+class Question:
+    """A rule and its limit on a problem, from one start, at some instants, for some observables.
+
+    Args:
+        rule: the optimizer.
+        limit: its limit.
+        problem: loss and noise.
+        x0: parameters at the start, or a dict with the start of every variable of the limit.
+        saves: None for t1 only, a number n for the times t1 j/n, or increasing times that end with t1.
+        t1: end, in units of the regime's clock; infinite for the stationary law.
+        observables: name → function of the parameters; None for the usual ones.
+        hyperparameters: numbers besides the learning rate.
+
+    Raises:
+        ValueError: the limit is not one of the rule, an observable or a time has no meaning, or steps are dependent.
+    """
+
+    def __init__(
+        self,
+        rule: UpdateRule,
+        limit: Limit,
+        problem: AbstractProblem,
+        x0: PyTree[Any],
+        *,
+        t1: float,
+        saves: int | Sequence[float] | None = None,
+        observables: Mapping[str, Observable] | None = None,
+        hyperparameters: Mapping[str, float] | None = None,
+    ):
+        require_rule(rule)
+        require_problem(problem)
+        if isinstance(limit, NoDiffusion):
+            raise ValueError(
+                f"`limit` is a statement that no diffusion of this order exists, so nothing is compared: {limit}"
+            )
+        if not isinstance(limit, Limit) or limit.rule != rule:
+            raise ValueError(f"`limit` was not derived from the rule `{rule.name}`; use modified_equation(rule, …).")
+        require_independent_steps(problem, "a diffusion limit")
+        self.rule, self.limit, self.problem = rule, limit, problem
+        self.x0 = jax.tree.map(jnp.asarray, x0)
+        self.times = checked_times(t1, saves)
+        given = dict(observables) if observables is not None else default_observables(problem)
+        self.observables = check_observables(given, self.parameters_at_start)
+        self.hyperparameters = dict(hyperparameters or {})
+
+    @property
+    def t1(self) -> float:
+        """The last of the times."""
+        return self.times[-1]
+
+    @property
+    def parameters_at_start(self) -> PyTree[Array]:
+        """Where the parameters start, without the other variables."""
+        full = full_start(self.x0, self.limit.variables)
+        return self.x0 if full is None else full[self.parameters]
+
+    @property
+    def parameters(self) -> str:
+        """Name of the parameters in the state."""
+        return self.rule.state[0]
+
+    def chain(self, learning_rate: float, problem: AbstractProblem | None = None) -> Chain:
+        """The optimizer at one learning rate, on the problem or on another one."""
+        problem = self.problem if problem is None else problem
+        return chain(self.rule, problem, regime=self.limit.regime, learning_rate=learning_rate, **self.hyperparameters)
+
+    def sde(self, learning_rate: float, problem: AbstractProblem | None = None) -> SDE:
+        """The limit at one learning rate."""
+        problem = self.problem if problem is None else problem
+        return sde(self.limit, problem, learning_rate=learning_rate, **self.hyperparameters)
+
+    def steps(self, step_time: float) -> list[int]:
+        """The times in steps."""
+        return [whole_steps(time, step_time, "t1" if time == self.t1 else "a time of `saves`") for time in self.times]
+
+    def in_double_precision(self) -> "Question":
+        """The same question with every number of problem and start in float64; 64-bit JAX must be on."""
+        twin = object.__new__(Question)
+        twin.__dict__.update(self.__dict__)
+        twin.problem, twin.x0 = _double(self.problem), _double(self.x0)
+        return twin
+
+
+def whole_steps(time: float, step_time: float, name: str = "t1") -> int:
+    """A time in steps; `name` says which time it is.
+
+    Raises:
+        ValueError: it is not a whole number of them.
+    """
+    count = time / step_time
+    if round(count) < 1 or abs(count - round(count)) > 1e-6 * max(count, 1):
+        near = max(round(count), 1) * step_time
+        raise ValueError(
+            f"{name} = {time:.6g} is {count:.6g} steps of length {step_time:.6g}; choose learning rates that divide t1 "
+            f"and every time of `saves`, or {name} = {near:.6g}."
+        )
+    return round(count)
+
+
+def checked_times(t1: float, saves: int | Sequence[float] | None) -> tuple[float, ...]:
+    """Increasing times, the last of them t1."""
+    t1 = float(t1)
+    if not t1 > 0:
+        raise ValueError(f"t1 must be positive, in units of the regime's clock, got {t1}")
+    if saves is None:
+        return (t1,)
+    if math.isinf(t1):
+        raise ValueError("the stationary law, t1 = inf, has no times before it: leave `saves` out")
+    if isinstance(saves, bool | str) or not isinstance(saves, Integral | Sequence | np.ndarray):
+        raise TypeError(f"saves must be None, a whole number or increasing times, got {saves!r}")
+    times = [t1 * j / saves for j in range(1, saves + 1)] if isinstance(saves, Integral) else [float(s) for s in saves]
+    if not times or times[0] <= 0 or np.any(np.diff(times) <= 0) or not math.isclose(times[-1], t1):
+        raise ValueError(f"saves must be positive increasing times of which the last is t1 = {t1:g}, got {saves!r}")
+    return tuple(times)
+
+
+def checked_rates(learning_rates: Sequence[float]) -> np.ndarray:
+    """Learning rates as an array, at least four and strictly decreasing."""
+    rates = np.asarray(learning_rates, dtype=float)
+    if rates.ndim != 1 or len(rates) < 4:
+        raise ValueError(f"`learning_rates` needs at least four values to fit an order, got {learning_rates!r}.")
+    if not (np.all(rates > 0) and np.all(np.diff(rates) < 0)):
+        raise ValueError(f"`learning_rates` must be positive and strictly decreasing, got {learning_rates!r}.")
+    return rates
+
+
+def raveled(state: PyTree[Array]) -> np.ndarray:
+    """A state as one vector."""
+    return np.asarray(ravel_pytree(state)[0])
+
+
+def parameter_columns(state: dict[str, PyTree[Array]], parameters: str) -> np.ndarray:
+    """Positions of the parameters in the raveled state."""
+    marks = {
+        name: jax.tree.map(lambda leaf, on=name == parameters: jnp.full(jnp.shape(leaf), float(on)), value)
+        for name, value in state.items()
+    }
+    return np.flatnonzero(raveled(marks))
+
+
+def _double(tree: PyTree[Any]) -> PyTree[Any]:
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64) if eqx.is_inexact_array(leaf) else leaf, tree)

@@ -1,0 +1,1 @@
+"""Transition operators in one and two dimensions: nothing is sampled."""

@@ -1,0 +1,59 @@
+"""Levels of refinement in moving frames, until successive values agree."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from sde_momentum.compare.transition._expectation import Expectation
+from sde_momentum.compare.transition._gaussian_frames import FramedChain, FramedSDE, FrameLevel, FrameLost
+
+# Degree, points of a Gaussian rule of the noise, points in time: successive levels change all three, so that their
+# difference sees every approximation.
+_LEVELS = {
+    1: ((6, 6, 24), (10, 8, 32), (15, 11, 44), (22, 14, 60), (32, 18, 80)),
+    2: ((5, 6, 24), (8, 8, 32), (12, 10, 44), (17, 12, 60)),
+    3: ((4, 5, 22), (6, 6, 28), (8, 8, 36), (11, 10, 48)),
+    4: ((3, 4, 20), (5, 5, 26), (7, 6, 34)),
+}
+# A level that does not shrink the residual by this factor says that the next one will not do either.
+_PROGRESS = 0.5
+
+
+def framed_expectation(
+    make: Callable[[], FramedChain | FramedSDE],
+    observables: Sequence[Callable[[np.ndarray], np.ndarray]],
+    tolerance: float,
+) -> Expectation:
+    """Expected observables in moving frames.
+
+    Args:
+        make: the process; made here, for its pilot run may overflow.
+        observables: functions of states of shape `(d, N)`.
+        tolerance: of the residual.
+
+    Returns:
+        The last level's `Expectation`; NaN where no frame holds the process.
+    """
+    unknown = np.full(len(observables), np.nan)
+    best = Expectation(unknown, np.full(len(unknown), np.inf), None, 0, False)
+    with np.errstate(all="ignore"):
+        try:
+            process = make()
+            for level in _LEVELS[max(len(process.active), 1)]:
+                values = process.expectations(observables, FrameLevel(*level))
+                best = _compared(values, best, level[0], tolerance)
+                if best.converged:
+                    break
+        except FrameLost:
+            return best
+    return best
+
+
+def _compared(values: np.ndarray, before: Expectation, degree: int, tolerance: float) -> Expectation:
+    if before.nodes == 0:
+        return Expectation(values, before.residuals, None, degree, False)
+    residuals = np.abs(values - before.values)
+    if not np.all(np.isfinite(residuals)) or residuals.max() > _PROGRESS * before.residuals.max():
+        raise FrameLost("more polynomials do not help")
+    converged = bool(np.all(residuals <= tolerance * np.maximum(1, np.abs(values))))
+    return Expectation(values, residuals, None, degree, converged)
