@@ -90,8 +90,9 @@ def exact_gap(
         steps: number of steps.
         observables: name → quadratic function of the parameters.
     """
-    quadratics = [quadratic_observable(function, x0) for function in observables.values()]
-    if any(found is None for found in quadratics):
+    found = [quadratic_observable(function, x0) for function in observables.values()]
+    quadratics = [quadratic for quadratic in found if quadratic is not None]
+    if len(quadratics) < len(found):
         return None
     starts = [first.init(x0), second.init(x0)]
     columns = _columns(starts)
