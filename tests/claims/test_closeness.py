@@ -34,7 +34,7 @@ def outcomes(study, bound, quantities=QUANTITIES):
     return [measurement.outcome for measurement in measure(study, bound, quantities)]
 
 
-@pytest.mark.parametrize("steps", [7, *(pytest.param(steps, marks=pytest.mark.slow) for steps in (1, 200))])
+@pytest.mark.parametrize("steps", [1, *(pytest.param(steps, marks=pytest.mark.slow) for steps in (7, 200))])
 def test_joint_law_of_a_linear_loss(steps):
     """Var(x_k − z_k) = η²σ²s²β²(1 − β^{2k})/(1 − β²), and E x_k − E z_k is the momentum's delay."""
     rate, slope, deviation, beta = 0.01, 0.3, 0.7, 0.9
@@ -77,7 +77,8 @@ def test_distance_has_the_constant_of_the_linear_law(momentum, constant):
     assert fit.order == pytest.approx(1 - float(momentum.index), abs=1e-3)
 
 
-@pytest.mark.parametrize("momentum", [pytest.param(FIXED, marks=pytest.mark.slow), ROOT])
+@pytest.mark.slow
+@pytest.mark.parametrize("momentum", [FIXED, ROOT])
 def test_exact_orders_support_the_claim(momentum):
     """On the quadratic every measured order reaches (1 − α)/2, and the weak ones are 1 − α."""
     study = exact_study(momentum)

@@ -76,6 +76,7 @@ def spoiled(limit, share):
     return replace(limit, drift={"x": type(limit.drift["x"])(changed)})
 
 
+@pytest.mark.slow
 def test_one_observable_that_answers_nothing_leaves_the_study_open():
     """A correction off by −1 % hides behind the second order in all observables: no study confirms it."""
     limit = modified_equation(sgd(), order=2)

@@ -44,6 +44,7 @@ def moments_of_all_sequences(sequences):
     return np.mean(ends, axis=0), np.var(ends, axis=0)
 
 
+@pytest.mark.slow
 def test_independent_steps_would_give_other_moments():
     """Three steps with replacement are 27 sequences, and the affine chain has their moments; an epoch is 6 others."""
     process = chain(sgd(), problem(), learning_rate=RATE)

@@ -73,6 +73,7 @@ def relative(a, b):
     return float(jnp.linalg.norm(a - b) / jnp.linalg.norm(b))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codimension", [1, 2, 3])
 def test_drift_is_half_the_second_derivative_of_the_limit_map(codimension):
     """On Γ, ∂Φ = P and slow_drift = ½ ∂²Φ[Σ] to 1e-6; without any one of its three terms it is off by over 1e-2."""

@@ -33,7 +33,11 @@ def _label_noise():
     return problem, {"first": jnp.ones((4, 6)), "second": jnp.ones(6)}
 
 
-@pytest.mark.parametrize("make", [_digits, _logistic, _label_noise], ids=["digits", "logistic", "label noise"])
+@pytest.mark.parametrize(
+    "make",
+    [pytest.param(_digits, marks=pytest.mark.slow), _logistic, _label_noise],
+    ids=["digits", "logistic", "label noise"],
+)
 def test_weighted_gradient_costs_one_gradient(make):
     """The operations of a ∇L + S w are at most 1.3 times those of ∇L; two separate passes would fail this."""
     problem, x = make()

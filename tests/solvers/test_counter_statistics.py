@@ -25,7 +25,7 @@ LAYOUTS = [
     (None, "float32"),
     pytest.param((None, "float64"), marks=SLOW),
     pytest.param((3, "float32"), marks=SLOW),
-    (3, "float64"),
+    pytest.param((3, "float64"), marks=SLOW),
 ]
 
 

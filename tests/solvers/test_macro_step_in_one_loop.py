@@ -58,7 +58,8 @@ def test_a_macro_step_of_several_arrays_is_that_many_euler_steps(force, size, la
     np.testing.assert_allclose(ours, theirs, rtol=3e-6)
 
 
-@pytest.mark.parametrize(("number", "dtype"), [(4, "float32"), pytest.param(2, "float64", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "dtype"), [(4, "float32"), (2, "float64")])
 def test_every_number_of_components_survives_the_packing(number, dtype):
     """Each component has its own rotation frequency; an exchanged or truncated one would show."""
     increment = _increment(lambda *y: tuple(-(i + 1) * each for i, each in enumerate(y)), 2)

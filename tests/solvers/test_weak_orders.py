@@ -87,6 +87,7 @@ def test_a_perturbed_coefficient_loses_order_two(field, position):
     assert min(observed[-1] for observed in orders.values()) < 1.5
 
 
+@pytest.mark.slow
 def test_uncorrelated_signs_matter_from_three_components_on():
     """Negative control: signs that agree for all pairs of components spoil the second moments of one step."""
     (drift, noises), h = _random(2, 3), 0.05
