@@ -6,7 +6,16 @@ from itertools import product
 
 import sympy as sp
 
-from sde_momentum.symbolic import LEARNING_RATE, Regime, Source, UpdateRule, hyperparameter, require_rule, variable
+from sde_momentum.symbolic import (
+    LEARNING_RATE,
+    Regime,
+    Source,
+    UpdateRule,
+    hyperparameter,
+    require_rule,
+    squared_norm,
+    variable,
+)
 
 NAME = "amplification"
 _SOURCES = {False: Source("li2021validity"), True: Source("malladi2022sdes")}
@@ -106,12 +115,13 @@ def _degrees(rule: UpdateRule) -> dict[str, int]:
     point |= {variable(name): sp.Rational(13 + 4 * j, 17) for j, name in enumerate((*rule.state, "g"))}
     symbol = {name: hyperparameter(name) if name == "eps" else variable(name) for name in names}
     size = sp.Rational(9, 4)
+    update = {name: value.replace(squared_norm, lambda g: g**2) for name, value in rule.update.items()}
     for powers in product((0, 1, 2), repeat=len(names)):
         degrees = dict(zip(names, powers, strict=True))
         larger = point | {symbol[name]: point[symbol[name]] * size**power for name, power in degrees.items()}
         larger[variable("g")] = point[variable("g")] * size
         grown = {rule.state[0]: 0} | {name: degrees[name] for name in others}
-        gap = [rule.update[v].subs(larger) - size**power * rule.update[v].subs(point) for v, power in grown.items()]
+        gap = [update[v].subs(larger) - size**power * update[v].subs(point) for v, power in grown.items()]
         if all(abs(sp.N(value, 30)) < 1e-20 for value in gap):
             return degrees
     raise ValueError(

@@ -6,7 +6,19 @@ import pytest
 import sympy as sp
 
 import sde_momentum as sm
-from sde_momentum.optimizers import adam, gd, momentum_regime, nesterov, rmsprop, sgd, sgdm, svag, weight_decay
+from sde_momentum.optimizers import (
+    adam,
+    gd,
+    momentum_regime,
+    nesterov,
+    normalized_gd,
+    rmsprop,
+    sgd,
+    sgdm,
+    sign_gd,
+    svag,
+    weight_decay,
+)
 from sde_momentum.symbolic import (
     LEARNING_RATE,
     Node,
@@ -112,6 +124,19 @@ def test_svag_scales_the_cumulants():
     assert same(
         modified_equation(sgd(), order=3).obstruction["x", "x", "x"], verdict.obstruction["x", "x", "x"].subs(ELL, 1)
     )
+
+
+def test_adaptive_svag_of_a_step_of_fixed_length():
+    """Where the noise dominates, ℓ² steps of length η/ℓ with noise amplified by ℓ have the rule's limit, for every ℓ."""
+    x = sm.symbolic.variable("x")
+    for rule in (normalized_gd(), sign_gd()):
+        finer = svag(rule, adaptive=True)
+        ratio = (finer.update["x"] - x) / (rule.update["x"] - x)
+        assert sp.simplify(ratio - 1 / ELL) == 0
+        loud = [next(r for r in each.regimes() if r.name == "noise-dominated") for each in (finer, rule)]
+        limit, plain = modified_equation(finer, loud[0]), modified_equation(rule, loud[1])
+        assert same(limit.drift["x"], plain.drift["x"])
+        assert same(limit.factor["x"], plain.factor["x"])
 
 
 @pytest.mark.slow

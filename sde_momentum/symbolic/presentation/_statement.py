@@ -119,7 +119,9 @@ def exceptions(style: Style, limit: Limit) -> str:
     if not found:
         return ""
     last = style.prose(" or ").join([", ".join(found[:-1])] * (len(found) > 1) + found[-1:])
-    return style.prose("as long as no component of ") + last + style.prose(" is 0, where coefficients are not smooth")
+    scalar = limit.exceptions == (SQUARED_GRADIENT,)
+    start, end = ("as long as ", " is not 0") if scalar else ("as long as no component of ", " is 0")
+    return style.prose(start) + last + style.prose(f"{end}, where coefficients are not smooth")
 
 
 def start(style: Style, limit: Limit) -> list[Line]:
