@@ -127,7 +127,7 @@ def test_svag_scales_the_cumulants():
 
 
 def test_adaptive_svag_of_a_step_of_fixed_length():
-    """Where the noise dominates, ℓ² steps of length η/ℓ with noise amplified by ℓ have the rule's limit, for every ℓ."""
+    """Where noise dominates, ℓ² steps of length η/ℓ with noise amplified by ℓ give the rule's limit, for every ℓ."""
     x = sm.symbolic.variable("x")
     for rule in (normalized_gd(), sign_gd()):
         finer = svag(rule, adaptive=True)
