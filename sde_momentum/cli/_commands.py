@@ -155,7 +155,7 @@ class Compare(Experiment):
     learning_rate_unit: Annotated[float | None, _option("η", "from the fastest rate at the start")] = None
     """η at which corrections to the leading power are as large as it is; about 1 − β with momentum."""
     method: Literal["auto", "exact", "transition", "coupled", "multilevel"] = "auto"
-    """Exact moments, transition operators (up to four components), coupled sampling, or levels of learning rates."""
+    """Exact moments, transition operators (up to twenty components), coupled sampling, or levels of learning rates."""
     num_paths: Annotated[int | None, _option("N", "as many as the route takes")] = None
     """Coupled paths for every learning rate, where sampling is needed."""
     target_snr: Annotated[float | None, _option("RATIO", "not planned")] = None

@@ -287,7 +287,7 @@ def test_the_study_as_a_dataset():
     ("changes", "error", "message"),
     [
         ({"learning_rates": (0.3,)}, ValueError, "whole number of steps"),
-        ({"start": [0.1] * 6}, ValueError, "6 components"),
+        ({"start": [0.1] * 24}, ValueError, "24 components"),
         ({"observables": {"bad": lambda x: np.log(x - 10) * 0 + np.nan}}, ValueError, "not finite on the grid"),
         ({"observables": {"bad": lambda x: 1.0}}, ValueError, "one number per state"),
         ({"limit_observables": lambda eta: {"other": np.square}}, ValueError, "must have the names"),

@@ -2,13 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 
 from sde_momentum.compare.orders._measured import Measured, NotApplicable
 from sde_momentum.compare.question._question import Question
@@ -24,7 +20,7 @@ def transition_errors(question: Question, rates: Sequence[float], *, thorough: b
     Args:
         question: what is compared.
         rates: learning rates.
-        thorough: take states of up to four components, and minutes for a box in two dimensions where frames do not
+        thorough: take states of up to twenty components, and minutes for a box in two dimensions where frames do not
             converge; otherwise up to two, and give up there.
 
     Raises:
@@ -68,9 +64,8 @@ def _checked_size(question: Question, rate: float, largest: int) -> int:
 def _row(question: Question, rate: float, programs: "_Programs"):
     """Errors and residuals at one learning rate, shape `(observables, times)`, and whether all converged."""
     process, equation = programs.processes(rate)
-    basis = inward_basis(process, question.x0)
-    left = programs.chain.at(process, process.init(question.x0), basis)
-    right = programs.sde.at(equation, equation.init(question.x0), basis)
+    left = programs.chain.at(process, process.init(question.x0))
+    right = programs.sde.at(equation, equation.init(question.x0))
     box = {"box": programs.box and (programs.thorough or len(left.start) == len(right.start) == 1)}
     cells, good = [], True
     for time, steps in zip(question.times, question.steps(float(process.step_time)), strict=True):
@@ -80,35 +75,6 @@ def _row(question: Question, rate: float, programs: "_Programs"):
         cells.append((discrete.values - continuous.values, discrete.residuals + continuous.residuals))
     errors, residuals = (np.stack(part, axis=-1) for part in zip(*cells, strict=True))
     return errors, residuals, good
-
-
-def inward_basis(process: Chain, x0: Any) -> np.ndarray:
-    r"""Columns of coordinates in which a rule with momentum moves inward, such as $y = x - \eta\beta m/(1-\beta)$.
-
-    They are the eigenvectors of the step at a gradient held at zero: the direction that does not decay, and the one
-    that relaxes. Where those are no real basis the state's own coordinates serve.
-    """
-    matrix = np.asarray(_still_step(process, x0))
-    identity = np.eye(len(matrix))
-    if len(matrix) == 1 or not np.all(np.isfinite(matrix)):
-        return identity
-    values, vectors = np.linalg.eig(matrix)
-    if np.any(np.abs(np.imag(values)) > 0) or np.linalg.cond(vectors) > 1e4:
-        return identity
-    # The slow direction first; each column scaled so that its own component is one, as in y + ηβ/(1−β) m.
-    order = np.argsort(-np.abs(values))
-    vectors = np.real(vectors[:, order])
-    scale = np.diag(vectors)
-    return vectors / scale if np.all(np.abs(scale) > 1e-8) else identity
-
-
-@eqx.filter_jit
-def _still_step(process: Chain, x0: Any) -> jax.Array:
-    """Derivative of the step at the start, with the gradient held at zero."""
-    state = process.init(x0)
-    flat, unravel = ravel_pytree(state)
-    still = jax.tree.map(jnp.zeros_like, state[process.rule.state[0]])
-    return jax.jacfwd(lambda z: ravel_pytree(process.update(unravel(z), still))[0])(flat)
 
 
 class _Programs:

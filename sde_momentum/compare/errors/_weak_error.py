@@ -46,7 +46,7 @@ def weak_error(
     There are four routes. Two of them sample nothing:
 
     - `"exact"`: closed first and second moments, for linear rules on quadratic losses and quadratic observables;
-    - `"transition"`: transition operators, for states of one to four components and any smooth loss; the noise is the
+    - `"transition"`: transition operators, for states of up to twenty components and any smooth loss; the noise is the
       problem's own (Gauss–Hermite, or the sum over all signs or minibatches), errors come with a residual;
     - `"coupled"`: rule and limit on one Brownian path (`CoupledLimit`), the problem's noise replaced by its Gaussian
       twin, and the solver's bias measured at two steps on the same paths;

@@ -80,7 +80,9 @@ class WeakError:
         )
         if not self.converged:
             missed = self.dataset["learning_rate"].values[~self.dataset["converged"].values]
-            lines.append(f"  did not converge to its tolerance at learning rates {missed.tolist()}: read the residuals")
+            lines.append(
+                f"  residuals above the tolerance at learning rates {missed.tolist()}: they count as standard errors"
+            )
         if attributes["caveats"]:
             lines.append(f"  note: {attributes['caveats']}")
         if attributes["plan"]:

@@ -1,1 +1,1 @@
-"""Transition operators in one and two dimensions: nothing is sampled."""
+"""Transition operators, in moving frames or on a box: nothing is sampled."""

@@ -1,4 +1,6 @@
-"""Expectations of low-dimensional processes without sampling: transition operators in moving frames, or on a box."""
+"""Expectations of processes without sampling: transition operators in moving frames, or on a box."""
+
+import itertools
 
 import numpy as np
 
@@ -6,9 +8,10 @@ from sde_momentum.compare.orders._measured import NotApplicable
 from sde_momentum.compare.transition._box import box_chain_expectation, box_sde_expectation
 from sde_momentum.compare.transition._expectation import Expectation as Expectation
 from sde_momentum.compare.transition._frame_levels import framed_expectation
-from sde_momentum.compare.transition._gaussian_frames import FramedChain, FramedSDE
+from sde_momentum.compare.transition._framed_chain import FramedChain
+from sde_momentum.compare.transition._framed_sde import FramedSDE
 
-LARGEST = 4
+LARGEST = 20
 # Half of what a weak error, a difference of two expectations, is to meet.
 _TOLERANCE = {1: 5e-11, 2: 5e-9}
 
@@ -17,14 +20,15 @@ def chain_expectation(step, observables, start, steps, noise, *, domain=None, to
     r"""Expected observables of a Markov chain after a number of steps, without sampling.
 
     $u_{k+1}(x) = \sum_j w_j\,u_k(\mathtt{step}(x, \xi_j))$ from $u_0 = f$. On a line each $u_k$ is a Chebyshev
-    interpolant on a box; with two to four variables it is a Hermite polynomial in a Gaussian frame that moves with the
-    law. In one and two dimensions the other way is tried where the first does not converge.
+    interpolant on a box; with two variables and more it is a Hermite polynomial in a Gaussian frame that moves with the
+    law, of degree up to 7 in four variables, and 3 from nine on. In one and two dimensions the other way is tried where
+    the first does not converge.
 
     Args:
         step: `step(x, xi)`, the next state; x has shape `(N,)` in one dimension and `(d, N)` in more, xi is one noise
             point. Functions of NumPy or JAX (in 64 bits) both serve.
         observables: sequence of functions of x, each returning shape `(N,)`.
-        start: a number, or two to four of them.
+        start: a number, or up to twenty of them.
         steps: number of steps.
         noise: a `NoiseLaw`.
         domain: have the box serve, and this one; shape `(d, 2)`. By default it is found from the tail probability.
@@ -34,7 +38,7 @@ def chain_expectation(step, observables, start, steps, noise, *, domain=None, to
         An `Expectation`. Not having converged is data, not an error.
 
     Raises:
-        ValueError: a state of more than four dimensions, an observable that is not finite or of another shape.
+        ValueError: a state of more than twenty components, an observable that is not finite or of another shape.
 
     Example:
         >>> import numpy as np
@@ -48,15 +52,20 @@ def chain_expectation(step, observables, start, steps, noise, *, domain=None, to
     move = _lifted(lambda x, xi: step(x, xi), lift, "step")
     watched = _lifted_observables(observables, lift)
 
-    moves = lambda k, x, points: np.stack([move(x, point) for point in points])
+    def moves(k, x, draws, which):
+        edges = np.searchsorted(which, np.arange(len(draws) + 1))
+        parts = zip(draws, itertools.pairwise(edges), strict=True)
+        return np.concatenate([move(x[:, a:b], draw) for draw, (a, b) in parts if b > a], axis=1)
+
     return expected_of_chain(moves, watched, x0, steps, noise, domain=domain, tolerance=tolerance)
 
 
 def expected_of_chain(moves, observables, start, steps, noise, *, domain=None, tolerance=None, box=True):
-    """Expected observables of a chain that moves many states by many noise points at once.
+    """Expected observables of a chain that moves many states by many draws at once.
 
     Args:
-        moves: `moves(k, x, points)`, the next states, shape `(noises, d, N)`.
+        moves: `moves(k, x, draws, which)`, the next states of x, shape `(d, N)`, each by the draw that `which`, which
+            does not decrease, numbers.
         observables: functions of states of shape `(d, N)`.
         start: shape `(d,)`.
         steps: number of steps.
@@ -66,7 +75,7 @@ def expected_of_chain(moves, observables, start, steps, noise, *, domain=None, t
         box: whether a box may serve: not where steps differ from each other.
     """
     accuracy = _TOLERANCE[min(len(start), 2)] if tolerance is None else tolerance
-    move = lambda x, point: moves(0, x, np.asarray(point)[None])[0]
+    move = lambda x, point: moves(0, x, np.asarray(point)[None], np.zeros(x.shape[1], int))
     boxed = lambda: box_chain_expectation(move, observables, start, steps, noise, domain, accuracy)
     framed = lambda: framed_expectation(lambda: FramedChain(moves, start, steps, noise), observables, accuracy)
     if domain is not None:
@@ -87,7 +96,7 @@ def sde_expectation(drift, diffusion, observables, start, time, *, domain=None, 
         drift: `drift(x)`, shape of x: `(N,)` in one dimension, `(d, N)` in more.
         diffusion: `diffusion(x)`, the coefficient S: shape `(N,)` in one dimension, `(d, noises, N)` in more.
         observables: sequence of functions of x, each returning shape `(N,)`.
-        start: a number, or two to four of them.
+        start: a number, or up to twenty of them.
         time: duration.
         domain: have the box serve, and this one; shape `(d, 2)`. By default it is found from the tail probability.
         tolerance: of the residual; by default half of 1e-10 in one dimension, and half of 1e-8 in more.

@@ -3,18 +3,23 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from sde_momentum.compare.transition._expectation import Expectation
-from sde_momentum.compare.transition._gaussian_frames import FramedChain, FramedSDE, FrameLevel, FrameLost
+from sde_momentum.compare.transition._framed_chain import FramedChain
+from sde_momentum.compare.transition._framed_sde import FramedSDE
+from sde_momentum.compare.transition._frames import FrameLevel, FrameLost
 
 # Degree, points of a Gaussian rule of the noise, points in time: successive levels change all three, so that their
 # difference sees every approximation.
-_LEVELS = {
+_FEW = {
     1: ((6, 6, 24), (10, 8, 32), (15, 11, 44), (22, 14, 60), (32, 18, 80)),
-    2: ((5, 6, 24), (8, 8, 32), (12, 10, 44), (17, 12, 60)),
+    2: ((5, 6, 24), (8, 8, 32), (12, 10, 44), (17, 12, 60), (24, 15, 80)),
     3: ((4, 5, 22), (6, 6, 28), (8, 8, 36), (11, 10, 48)),
     4: ((3, 4, 20), (5, 5, 26), (7, 6, 34)),
 }
+# From so many variables on, fewer degrees are to be had.
+_MORE = {5: ((2, 4, 16), (3, 5, 22), (4, 5, 28)), 9: ((2, 4, 14), (3, 5, 20))}
 # A level that does not shrink the residual by this factor says that the next one will not do either.
 _PROGRESS = 0.5
 
@@ -39,14 +44,22 @@ def framed_expectation(
     with np.errstate(all="ignore"):
         try:
             process = make()
-            for level in _LEVELS[max(len(process.active), 1)]:
-                values = process.expectations(observables, FrameLevel(*level))
-                best = _compared(values, best, level[0], tolerance)
-                if best.converged:
-                    break
+            # Matrices of few variables are too small to be shared among threads, which then wait for each other.
+            with threadpool_limits(1 if len(process.active) <= max(_FEW) else None, "blas"):
+                for level in _levels(len(process.active)):
+                    values = process.expectations(observables, FrameLevel(*level))
+                    best = _compared(values, best, level[0], tolerance)
+                    if best.converged:
+                        break
         except FrameLost:
             return best
     return best
+
+
+def _levels(dimension: int) -> tuple[tuple[int, int, int], ...]:
+    if dimension <= max(_FEW):
+        return _FEW[max(dimension, 1)]
+    return _MORE[max(least for least in _MORE if least <= dimension)]
 
 
 def _compared(values: np.ndarray, before: Expectation, degree: int, tolerance: float) -> Expectation:

@@ -1,88 +1,141 @@
 """Orthonormal Hermite polynomials of bounded total degree in a few variables, with their Gaussian quadrature."""
 
 from functools import cached_property, lru_cache
-from itertools import product
+from itertools import combinations_with_replacement
+from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_matrix
+
+from sde_momentum.compare.transition._gaussian_rule import sparse_rule, tensor_rule
+
+# Up to here a product of rules on a line is no burden, and exact to a higher degree in every variable.
+_TENSOR = 2
 
 
 class HermiteBasis:
     r"""Polynomials $h_\alpha(z) = \prod_i \mathrm{He}_{\alpha_i}(z_i)/\sqrt{\alpha_i!}$, orthonormal under N(0, I).
 
+    They are sorted by total degree, so that those of lower degree come first.
+
     Args:
         dimension: number of variables d.
         degree: largest total degree |α|.
-        count: points per axis of the Gauss–Hermite rule, more than the degree.
 
     Example:
-        >>> basis = HermiteBasis(2, 3, 5)
+        >>> basis = HermiteBasis(2, 3)
         >>> gram = (basis.values(basis.points).T * basis.weights) @ basis.values(basis.points)
         >>> basis.size, bool(np.allclose(gram, np.eye(10)))
         (10, True)
     """
 
-    def __init__(self, dimension: int, degree: int, count: int):
+    def __init__(self, dimension: int, degree: int):
         self.dimension, self.degree = dimension, degree
-        indices = (index for index in product(range(degree + 1), repeat=dimension) if sum(index) <= degree)
-        self.indices = np.array(sorted(indices, key=sum))
-        nodes, weights = np.polynomial.hermite_e.hermegauss(count)
-        self.points = np.array(np.meshgrid(*[nodes] * dimension, indexing="ij")).reshape(dimension, -1)
-        mesh = np.meshgrid(*[weights / weights.sum()] * dimension, indexing="ij")
-        self.weights = np.prod(np.array(mesh), axis=0).ravel()
-        self.at_points = self.values(self.points)
-        self.projection = self.at_points.T * self.weights
+        axes = range(dimension)
+        self._axes = [index for k in range(degree + 1) for index in combinations_with_replacement(axes, k)]
+        self._place = {index: place for place, index in enumerate(self._axes)}
+        self._steps = self._recursion()
 
     @property
     def size(self) -> int:
         """Number of polynomials."""
-        return len(self.indices)
+        return len(self._axes)
+
+    def count(self, degree: int) -> int:
+        """Number of polynomials up to a lower degree, which are the first ones."""
+        return sum(len(index) <= degree for index in self._axes)
+
+    @cached_property
+    def rule(self) -> tuple[np.ndarray, np.ndarray]:
+        """Points and weights that make the polynomials orthonormal, and see some more degrees."""
+        if self.dimension <= _TENSOR:
+            return tensor_rule(self.dimension, self.degree + 3)
+        return sparse_rule(self.dimension, 2 * self.degree + 1)
+
+    @property
+    def points(self) -> np.ndarray:
+        """Points of the quadrature, shape `(d, points)`."""
+        return self.rule[0]
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weights of the quadrature."""
+        return self.rule[1]
+
+    @cached_property
+    def at_points(self) -> np.ndarray:
+        """Every polynomial at the points, shape `(points, size)`."""
+        return self.values(self.points)
 
     def values(self, z: np.ndarray) -> np.ndarray:
         """Every polynomial at points of shape `(d, N)`; shape `(N, size)`."""
-        return self._product([_hermite(axis, self.degree) for axis in z])
+        tables = np.stack([_hermite(axis, self.degree) for axis in z])
+        result = np.empty((self.size, z.shape[1]))
+        result[0] = 1.0
+        for rows, parents, axes, powers in self._steps:
+            result[rows] = result[parents] * tables[axes, powers]
+        return result.T
 
     def project(self, values: np.ndarray) -> np.ndarray:
         """Coefficients of the projection of functions known at the points, shape `(points, …)`; `(size, …)`."""
-        return self.projection @ values
+        return self.at_points.T @ (self.weights[:, None] * values)
 
     @cached_property
-    def gradient(self) -> np.ndarray:
-        """First derivatives at the points, shape `(d, points, size)`."""
-        return np.stack([self._derivative([axis]) for axis in range(self.dimension)])
+    def gradient(self) -> Any:
+        """Coefficients → coefficients of all first derivatives, one axis after another, up to one degree less."""
+        return self._derivatives([(axis,) for axis in range(self.dimension)])
 
     @cached_property
-    def hessian(self) -> np.ndarray:
-        """Second derivatives at the points, shape `(d, d, points, size)`."""
-        axes = range(self.dimension)
-        return np.stack([np.stack([self._derivative([i, j]) for j in axes]) for i in axes])
+    def hessian(self) -> Any:
+        """Coefficients → coefficients of the second derivatives ∂_i ∂_j, i ≤ j, up to two degrees less."""
+        return self._derivatives(list(combinations_with_replacement(range(self.dimension), 2)))
 
-    def _derivative(self, axes: list[int]) -> np.ndarray:
-        orders = np.bincount(axes, minlength=self.dimension)
-        return self._product([_hermite(z, self.degree, int(k)) for z, k in zip(self.points, orders, strict=True)])
+    def _derivatives(self, which: list[tuple[int, ...]]) -> Any:
+        lower = self.count(self.degree - len(which[0]))
+        rows, columns, values = [], [], []
+        for number, axes in enumerate(which):
+            for column, index in enumerate(self._axes):
+                found = _derivative(index, axes)
+                if found is not None:
+                    rows.append(number * lower + self._place[found[0]])
+                    columns.append(column)
+                    values.append(found[1])
+        return csr_matrix((values, (rows, columns)), shape=(len(which) * lower, self.size))
 
-    def _product(self, tables: list[np.ndarray]) -> np.ndarray:
-        result = tables[0][:, self.indices[:, 0]]
-        for axis in range(1, self.dimension):
-            result = result * tables[axis][:, self.indices[:, axis]]
-        return result
+    def _recursion(self):
+        """Groups of (rows, parents, axes, powers): each polynomial is its parent times one of its last variable."""
+        groups: dict[int, list[tuple[int, int, int, int]]] = {}
+        for row, index in enumerate(self._axes):
+            if index:
+                power = index.count(index[-1])
+                parent = self._place[index[:-power]]
+                groups.setdefault(len(set(index)), []).append((row, parent, index[-1], power))
+        return [tuple(np.array(part) for part in zip(*groups[k], strict=True)) for k in sorted(groups)]
 
 
 @lru_cache(maxsize=32)
-def hermite_basis(dimension: int, degree: int, count: int) -> HermiteBasis:
+def hermite_basis(dimension: int, degree: int) -> HermiteBasis:
     """A `HermiteBasis`, made once."""
-    return HermiteBasis(dimension, degree, count)
+    return HermiteBasis(dimension, degree)
 
 
-def _hermite(z: np.ndarray, degree: int, derivatives: int = 0) -> np.ndarray:
-    """Normalized polynomials of one variable, or their derivatives, by the recurrence; shape `(N, degree + 1)`."""
+def _derivative(index: tuple[int, ...], axes: tuple[int, ...]) -> tuple[tuple[int, ...], float] | None:
+    """∂ h_α = factor h_β along the axes, by h_k' = √k h_{k−1}; None where it vanishes."""
+    factor, left = 1.0, list(index)
+    for axis in axes:
+        if axis not in left:
+            return None
+        factor *= np.sqrt(left.count(axis))
+        left.remove(axis)
+    return tuple(left), factor
+
+
+def _hermite(z: np.ndarray, degree: int) -> np.ndarray:
+    """Normalized polynomials of one variable by the recurrence; shape `(degree + 1, N)`."""
     table = np.empty((degree + 1, len(z)))
     table[0] = 1.0
     if degree:
         table[1] = z
     for k in range(1, degree):
         table[k + 1] = (z * table[k] - np.sqrt(k) * table[k - 1]) / np.sqrt(k + 1)
-    for _ in range(derivatives):
-        # h_k' = √k h_{k−1}.
-        table[1:] = np.sqrt(np.arange(1, degree + 1))[:, None] * table[:-1]
-        table[0] = 0.0
-    return table.T
+    return table

@@ -5,6 +5,8 @@ from itertools import product
 
 import numpy as np
 
+_LARGEST = 4096
+
 
 @dataclass(frozen=True, eq=False)
 class NoiseLaw:
@@ -28,8 +30,12 @@ class NoiseLaw:
     gaussian_dimension: int = 0
 
     @classmethod
-    def gaussian(cls, dimension=1, count=12):
-        """Standard normal noise in one or several dimensions, by the Gauss–Hermite rule of `count` points per axis."""
+    def gaussian(cls, dimension=1, count=None):
+        """Standard normal noise in one or several dimensions, by the Gauss–Hermite rule of `count` points per axis.
+
+        By default as many as keep the points of all axes below 4 096, and at most 12.
+        """
+        count = min(12, int(_LARGEST ** (1 / dimension) + 1e-9)) if count is None else count
         nodes, weights = np.polynomial.hermite_e.hermegauss(count)
         weights = weights / weights.sum()
         if dimension == 1:

@@ -15,7 +15,7 @@ from sde_momentum.compare.transition._noise import NoiseLaw
 from sde_momentum.problems import AbstractProblem, AbstractWrapped, IndexDraw, NormalDraw, SignDraw, SubsetDraw
 
 _LARGEST = 4096
-_NORMALS = 4
+_NORMALS = 8
 
 
 class SmallFactor(AbstractWrapped):

@@ -51,34 +51,28 @@ class Side:
             compiled(lambda one, t, z, draw, f=f: jnp.asarray(f(unravel(z)[parameters]))) for f in observables.values()
         ]
 
-    def at(self, process: Chain | SDE, start: Any, basis: np.ndarray | None = None) -> "SideAt":
+    def at(self, process: Chain | SDE, start: Any) -> "SideAt":
         """The side at one learning rate.
 
         Args:
             process: rule or limit there.
             start: its state at the start.
-            basis: columns of the coordinates in which states are given; the state's own by default.
         """
-        return SideAt(self, eqx.partition(_as_jax(process), eqx.is_array)[0], np.asarray(ravel_pytree(start)[0]), basis)
+        return SideAt(self, eqx.partition(_as_jax(process), eqx.is_array)[0], np.asarray(ravel_pytree(start)[0]))
 
 
 class SideAt:
-    """A side at one learning rate, in coordinates; states have shape `(d, N)`."""
+    """A side at one learning rate; states have shape `(d, N)`."""
 
-    def __init__(self, side: Side, arrays: Any, start: np.ndarray, basis: np.ndarray | None):
-        self.side, self.arrays = side, arrays
-        self.basis = basis if basis is not None and len(basis) == len(start) else np.eye(len(start))
-        self.inverse = np.linalg.inv(self.basis)
-        self.start = self.inverse @ start
+    def __init__(self, side: Side, arrays: Any, start: np.ndarray):
+        self.side, self.arrays, self.start = side, arrays, start
 
     def chain_expectation(self, steps: int, law: NoiseLaw, table: Any, **options: Any):
         """Expected observables of a rule; `table` holds the draws that the law's points number, None for normals."""
 
-        def moves(k: int, states: np.ndarray, points: np.ndarray) -> np.ndarray:
+        def moves(k: int, states: np.ndarray, points: np.ndarray, which: np.ndarray) -> np.ndarray:
             draws = np.reshape(points, (len(points), -1)) if table is None else table[points]
-            count, pairs = states.shape[1], np.tile(states, len(draws))
-            moved = self.inverse @ self._batch(self.side.advance, k, pairs, np.repeat(draws, count, axis=0))
-            return np.moveaxis(moved.reshape(len(states), len(draws), count), 1, 0)
+            return self._batch(self.side.advance, k, states, draws[which])
 
         return expected_of_chain(moves, self._observables(), self.start, steps, law, **options)
 
@@ -86,7 +80,7 @@ class SideAt:
         """Expected observables of a limit."""
 
         def coefficients(t: float, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            both = np.einsum("ij,jan->ian", self.inverse, self._batch(self.side.coefficients, t, states))
+            both = self._batch(self.side.coefficients, t, states)
             return both[:, 0], both[:, 1:]
 
         return expected_of_sde(coefficients, self._observables(), self.start, time, **options)
@@ -96,7 +90,6 @@ class SideAt:
 
     def _batch(self, function: Callable[..., Any], when: Any, states: np.ndarray, draws: Any = None) -> np.ndarray:
         """A function of one state at many, in padded chunks."""
-        states = self.basis @ states
         count = states.shape[1]
         draws = np.zeros((count, 1)) if draws is None else draws
         padding = -count % _CHUNK
