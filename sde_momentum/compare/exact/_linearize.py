@@ -68,7 +68,7 @@ def affine_sde(sde: SDE, x0: PyTree[Any]) -> AffineSDE | None:
 def _bilinear(function: Callable[[Array, Array], Array], size: int, noises: int):
     """(A, b, C, multiplicative or None) of f(z, w) = Az + b + Σ_a (A_a z + c_a) w_a, or None where f is not that."""
     zero, quiet = jnp.zeros(size), jnp.zeros(noises)
-    if not _is_straight(lambda z: function(z, quiet), size):
+    if not is_straight(lambda z: function(z, quiet), size):
         # The matrices below are large for a network; that it is not linear shows along one line.
         return None
     matrix = jax.jacfwd(function)(zero, quiet)
@@ -90,7 +90,7 @@ def _bilinear(function: Callable[[Array, Array], Array], size: int, noises: int)
     return np.asarray(matrix), np.asarray(offset), np.asarray(noise), mixed if np.any(np.abs(mixed) > 1e-14) else None
 
 
-def _is_straight(function: Callable[[Array], Array], size: int, order: int = 2) -> bool:
+def is_straight(function: Callable[[Array], Array], size: int, order: int = 2) -> bool:
     """Whether the differences of this order vanish along a random line, as those of a polynomial of lower degree do."""
     direction = jnp.asarray(np.random.default_rng(2).normal(size=size))
     values = np.stack([np.asarray(function(k * direction)) for k in range(order + 1)])
@@ -101,7 +101,7 @@ def quadratic_observable(function: Callable[[PyTree[Array]], Array], x0: PyTree[
     """(value at 0, gradient at 0, Hessian) of a quadratic observable on the raveled parameters; None otherwise."""
     flat, unravel = ravel_pytree(jax.tree.map(jnp.asarray, x0))
     f = lambda z: jnp.asarray(function(unravel(z)))
-    if not _is_straight(f, len(flat), order=3):
+    if not is_straight(f, len(flat), order=3):
         return None
     zero = jnp.zeros_like(flat)
     value, slope, bend = f(zero), jax.grad(f)(zero), jax.hessian(f)(zero)
