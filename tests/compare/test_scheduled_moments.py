@@ -248,6 +248,18 @@ def test_a_constant_schedule_is_no_schedule(rule, regime, names, problem, order)
     np.testing.assert_allclose(moving, still, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
+def test_transition_operators_agree():
+    """On a line, in moving frames, the other route without sampling gives the same errors within its residual."""
+    limit = modified_equation(SGD, SMALL.scheduled(), order=2)
+    setting = {"problem": PARABOLA, "x0": 1.0, "schedule": decay, "observables": POWERS}
+    exact = study(limit, **setting, method="exact").dataset
+    found = study(limit, **setting, method="transition").dataset
+    assert bool(found["converged"].all())
+    assert np.all(np.abs(found["error"] - exact["error"]) <= found["standard_error"] + exact["standard_error"])
+    assert float(found["standard_error"].max()) < 1e-10 < float(np.abs(exact["error"]).min())
+
+
 # --- orders, and what is refuted --------------------------------------------------------------------------------------
 
 BOTH = {"schedule": decay, "momentum": rising}
