@@ -10,7 +10,7 @@ import sympy as sp
 from scipy.integrate import solve_ivp
 
 import sde_momentum as sm
-from sde_momentum.compare import AffineChain, AffineSDE, Verdict, weak_error
+from sde_momentum.compare import AffineChain, AffineSDE, Verdict, affine_chain, affine_sde, weak_error
 from sde_momentum.compare.exact._scheduled_chain import scheduled_chain_moments
 from sde_momentum.compare.exact._scheduled_sde import scheduled_sde_moments
 from sde_momentum.optimizers import sgd, sgdm
@@ -346,7 +346,7 @@ def test_wrong_underdamped_schedules_are_refuted(change):
 
 
 def test_what_schedules_refuse():
-    """No stationary law, no loss beyond quadratics, no schedule that is not finite."""
+    """No stationary law, no loss beyond quadratics, no schedule that is not finite; one step is not the schedule."""
     limit = modified_equation(SGD, SMALL.scheduled(), order=1)
     with pytest.raises(ValueError, match="no stationary law: ask at a finite t1"):
         study(limit, method="exact", t1=np.inf, schedule=decay)
@@ -354,3 +354,20 @@ def test_what_schedules_refuse():
         study(limit, double_well(), 0.5, method="exact", schedule=decay, observables=POWERS)
     with pytest.raises(ValueError, match=r"`learning_rate` is inf at step 6, time 0.6"):
         study(limit, schedule=lambda t: jnp.where(t > 0.55, jnp.inf, 1.0))
+    process = sm.chain(SGD, BOWL, regime=SMALL.scheduled(), learning_rate=0.1, schedule=decay)
+    equation = sm.sde(limit, BOWL, learning_rate=0.1, schedule=decay)
+    with pytest.raises(ValueError, match=r"chain.at\(k\)"):
+        affine_chain(process, START)
+    with pytest.raises(ValueError, match=r"sde.at\(t\)"):
+        affine_sde(equation, START)
+
+
+@pytest.mark.slow
+def test_one_step_has_one_map():
+    """`chain.at(k)` and `sde.at(t)` are I − ηφ(kη)H and −φ(t)H."""
+    numbers = {"learning_rate": 0.1, "schedule": decay}
+    process = sm.chain(SGD, BOWL, regime=SMALL.scheduled(), **numbers)
+    equation = sm.sde(modified_equation(SGD, SMALL.scheduled(), order=1), BOWL, **numbers)
+    frozen, hessian = (affine_chain(process.at(5), START), affine_sde(equation.at(0.5), START)), BOWL.hessian
+    np.testing.assert_allclose(frozen[0].matrix, np.eye(2) - 0.1 / 1.5 * np.asarray(hessian), rtol=1e-14)
+    np.testing.assert_allclose(frozen[1].matrix, -np.asarray(hessian) / 1.5, rtol=1e-14)

@@ -32,9 +32,15 @@ def affine_chain(chain: Chain, x0: PyTree[Any]) -> AffineChain | None:
         x0: parameters of one replica, for shapes.
 
     Raises:
-        ValueError: the problem walks through reshuffled epochs, so that steps are dependent.
+        ValueError: the problem walks through reshuffled epochs, so that steps are dependent, or schedules make every
+            step another map.
     """
     require_independent_steps(chain.problem, "affine_chain", ", or simulate the chain")
+    if chain.schedules:
+        raise ValueError(
+            "affine_chain reads one map for all steps, but schedules make each step another: pass chain.at(k) for the "
+            "map of step k, or ask weak_error(…, method='exact') for moments along the schedules."
+        )
     flat, unravel = ravel_pytree(chain.init(x0))
     twin = Chain(
         problem=chain.problem.gaussian(),
@@ -58,7 +64,15 @@ def affine_sde(sde: SDE, x0: PyTree[Any]) -> AffineSDE | None:
     Args:
         sde: a process with linear drift and a factor that is affine in the state.
         x0: parameters of one replica, for shapes.
+
+    Raises:
+        ValueError: schedules make the coefficients depend on time.
     """
+    if sde.schedules:
+        raise ValueError(
+            "affine_sde reads coefficients that stay, but schedules change them: pass sde.at(t) for those of time t, "
+            "or ask weak_error(…, method='exact') for moments along the schedules."
+        )
     flat, unravel = ravel_pytree(sde.init(x0))
     both = lambda z, w: ravel_pytree(sde.increment(0.0, unravel(z), None, 1.0, w))[0]
     found = _bilinear(both, flat.shape[0], sde.noise_dim)
