@@ -32,8 +32,10 @@ def transition_errors(question: Question, rates: Sequence[float], *, thorough: b
     size = _checked_size(question, rates[0], LARGEST if thorough else 2)
     with jax.enable_x64(True):
         question = question.in_double_precision()
-        programs = _Programs(question, float(rates[0]), thorough)
-        rows = [_row(question, float(rate), programs) for rate in rates]
+        # The numbers beside a schedule are compiled in: such programs serve one learning rate.
+        moving = bool(question.limit.regime.schedules)
+        programs = [_Programs(question, float(rate), thorough) for rate in (rates if moving else rates[:1])]
+        rows = [_row(question, float(rate), programs[k if moving else 0]) for k, rate in enumerate(rates)]
     errors, residuals, converged = (np.stack(part) for part in zip(*rows, strict=True))
     if not np.all(np.isfinite(errors)):
         bad = [float(rate) for rate, row in zip(rates, errors, strict=True) if not np.all(np.isfinite(row))]

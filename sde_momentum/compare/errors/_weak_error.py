@@ -45,7 +45,9 @@ def weak_error(
 
     There are four routes. Two of them sample nothing:
 
-    - `"exact"`: closed first and second moments, for linear rules on quadratic losses and quadratic observables;
+    - `"exact"`: closed first and second moments, for linear rules on quadratic losses and quadratic observables; with
+      learning rates and momenta that follow schedules too, where the equation's moments are integrated in time and the
+      residual is what two tolerances differ by;
     - `"transition"`: transition operators, for states of up to twenty components and any smooth loss; the noise is the
       problem's own (Gauss–Hermite, or the sum over all signs or minibatches), errors come with a residual;
     - `"coupled"`: rule and limit on one Brownian path (`CoupledLimit`), the problem's noise replaced by its Gaussian
@@ -64,7 +66,7 @@ def weak_error(
         x0: parameters at the start, one replica; for a limit of several variables also a dict with the start of each,
             in its scale.
         t1: end, in units of the regime's clock; a whole number of steps for every learning rate. Infinity asks for the
-            error of the stationary law, on the exact route.
+            error of the stationary law, on the exact route and without schedules.
         learning_rates: at least four, strictly decreasing.
         saves: times at which the error is measured: None for t1 only, n for the times t1 j/n, or times that end with
             t1. The orders are those at t1; see `WeakError.at` and `WeakError.largest`.
@@ -82,7 +84,9 @@ def weak_error(
             holds in this unit. By default it is found from the limit's fastest rate at x0: for SGD 1/λ_max(H), with
             momentum (1 − β)/((1 + β) λ_max(H)); the result says which it is.
         progress: show a bar and the plan while sampling.
-        **hyperparameters: numbers that rule and limit need besides `learning_rate`.
+        **hyperparameters: numbers that rule and limit need besides `learning_rate`, and functions of the time for what
+            the regime schedules. Their kinks and jumps belong between the steps of every learning rate: inside a step
+            they add errors that follow no power, of size η² and η.
 
     Returns:
         A `WeakError`: signed errors with standard errors and solver bias, fitted orders, verdict, `.plot()`.

@@ -32,9 +32,15 @@ def affine_chain(chain: Chain, x0: PyTree[Any]) -> AffineChain | None:
         x0: parameters of one replica, for shapes.
 
     Raises:
-        ValueError: the problem walks through reshuffled epochs, so that steps are dependent.
+        ValueError: the problem walks through reshuffled epochs, so that steps are dependent, or schedules make every
+            step another map.
     """
     require_independent_steps(chain.problem, "affine_chain", ", or simulate the chain")
+    if chain.schedules:
+        raise ValueError(
+            "affine_chain reads one map for all steps, but schedules make each step another: pass chain.at(k) for the "
+            "map of step k, or ask weak_error(…, method='exact') for moments along the schedules."
+        )
     flat, unravel = ravel_pytree(chain.init(x0))
     twin = Chain(
         problem=chain.problem.gaussian(),
@@ -58,7 +64,15 @@ def affine_sde(sde: SDE, x0: PyTree[Any]) -> AffineSDE | None:
     Args:
         sde: a process with linear drift and a factor that is affine in the state.
         x0: parameters of one replica, for shapes.
+
+    Raises:
+        ValueError: schedules make the coefficients depend on time.
     """
+    if sde.schedules:
+        raise ValueError(
+            "affine_sde reads coefficients that stay, but schedules change them: pass sde.at(t) for those of time t, "
+            "or ask weak_error(…, method='exact') for moments along the schedules."
+        )
     flat, unravel = ravel_pytree(sde.init(x0))
     both = lambda z, w: ravel_pytree(sde.increment(0.0, unravel(z), None, 1.0, w))[0]
     found = _bilinear(both, flat.shape[0], sde.noise_dim)
@@ -68,7 +82,7 @@ def affine_sde(sde: SDE, x0: PyTree[Any]) -> AffineSDE | None:
 def _bilinear(function: Callable[[Array, Array], Array], size: int, noises: int):
     """(A, b, C, multiplicative or None) of f(z, w) = Az + b + Σ_a (A_a z + c_a) w_a, or None where f is not that."""
     zero, quiet = jnp.zeros(size), jnp.zeros(noises)
-    if not _is_straight(lambda z: function(z, quiet), size):
+    if not is_straight(lambda z: function(z, quiet), size):
         # The matrices below are large for a network; that it is not linear shows along one line.
         return None
     matrix = jax.jacfwd(function)(zero, quiet)
@@ -90,7 +104,7 @@ def _bilinear(function: Callable[[Array, Array], Array], size: int, noises: int)
     return np.asarray(matrix), np.asarray(offset), np.asarray(noise), mixed if np.any(np.abs(mixed) > 1e-14) else None
 
 
-def _is_straight(function: Callable[[Array], Array], size: int, order: int = 2) -> bool:
+def is_straight(function: Callable[[Array], Array], size: int, order: int = 2) -> bool:
     """Whether the differences of this order vanish along a random line, as those of a polynomial of lower degree do."""
     direction = jnp.asarray(np.random.default_rng(2).normal(size=size))
     values = np.stack([np.asarray(function(k * direction)) for k in range(order + 1)])
@@ -101,7 +115,7 @@ def quadratic_observable(function: Callable[[PyTree[Array]], Array], x0: PyTree[
     """(value at 0, gradient at 0, Hessian) of a quadratic observable on the raveled parameters; None otherwise."""
     flat, unravel = ravel_pytree(jax.tree.map(jnp.asarray, x0))
     f = lambda z: jnp.asarray(function(unravel(z)))
-    if not _is_straight(f, len(flat), order=3):
+    if not is_straight(f, len(flat), order=3):
         return None
     zero = jnp.zeros_like(flat)
     value, slope, bend = f(zero), jax.grad(f)(zero), jax.hessian(f)(zero)
