@@ -132,7 +132,7 @@ def momentum_index_study(
         t1: end, t = kη; a whole number of steps of every learning rate.
         indices: α ≥ 0, as fractions or numbers like 0.25.
         relaxation_rate: λ; at α = 0 it is 1 − β.
-        learning_rates: at least four, decreasing; by default $t_1 4^{-k}$, k = 6 … 11, where nothing is sampled (3 … 7
+        learning_rates: at least four, decreasing; by default $t_1 4^{-k}$, k = 6 … 11, where nothing is sampled (4 … 8
             with a schedule), else $t_1 2^{-k}$, k = 4 … 9.
         observables: name → function of the parameters; the loss and the first two moments by default.
         rate_multiplier: number of the step → factor of η, for SGDM.
@@ -193,7 +193,7 @@ class _Question:
     def rates(self, given: Sequence[float] | None, *, long: bool) -> np.ndarray:
         """Learning rates, the usual ones where none are given."""
         if given is None:
-            base, powers = (2.0, range(4, 10)) if not self.exact else (4.0, range(6, 12) if long else range(3, 8))
+            base, powers = (2.0, range(4, 10)) if not self.exact else (4.0, range(6, 12) if long else range(4, 9))
             given = [self.t1 * base**-k for k in powers]
         return np.asarray(given, dtype=float)
 
