@@ -17,9 +17,17 @@ def full_start(x0: PyTree[Any], variables: tuple[str, ...]) -> State | None:
         variables: names, the parameters first.
 
     Raises:
-        ValueError: the variables do not have the structure and shapes of the parameters.
+        ValueError: some variables are missing, or do not have the structure and shapes of the parameters.
     """
-    if not isinstance(x0, dict) or len(variables) < 2 or set(x0) != set(variables):
+    if not isinstance(x0, dict) or len(variables) < 2 or not set(x0) <= set(variables):
+        return None
+    missing = [name for name in variables if name not in x0]
+    if missing and len(x0) > 1:
+        raise ValueError(
+            f"the start names {', '.join(name for name in variables if name in x0)}, but not {', '.join(missing)}: give a start for every variable of "
+            f"{', '.join(variables)}, or the parameters alone."
+        )
+    if missing:
         return None
     state = {name: jax.tree.map(jnp.asarray, x0[name]) for name in variables}
     shapes = {name: jax.tree.map(jnp.shape, value) for name, value in state.items()}
