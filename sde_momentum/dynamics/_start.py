@@ -23,9 +23,10 @@ def full_start(x0: PyTree[Any], variables: tuple[str, ...]) -> State | None:
         return None
     missing = [name for name in variables if name not in x0]
     if missing and len(x0) > 1:
+        given = [name for name in variables if name in x0]
         raise ValueError(
-            f"the start names {', '.join(name for name in variables if name in x0)}, but not {', '.join(missing)}: give a start for every variable of "
-            f"{', '.join(variables)}, or the parameters alone."
+            f"the start names {', '.join(given)}, but not {', '.join(missing)}: give a start for every variable, or "
+            "the parameters alone."
         )
     if missing:
         return None
