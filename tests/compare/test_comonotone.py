@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 from scipy.stats import chi2, kstest, t
 
-from sde_momentum.compare import comonotone, telescope
+from sde_momentum.compare import comonotone, telescope, weak_error
+from sde_momentum.compare.coupling._quantile_noise import driven_by_normals
+from sde_momentum.compare.errors._route_coupled import whose_noise
+from sde_momentum.compare.question._question import Question
 from sde_momentum.optimizers import sgd
-from sde_momentum.problems import IndexDraw, NormalDraw, SignDraw, SkewedDraw, StudentDraw, double_well
-from sde_momentum.symbolic import modified_equation
+from sde_momentum.problems import IndexDraw, NormalDraw, SignDraw, SkewedDraw, StudentDraw, double_well, minibatch
+from sde_momentum.symbolic import Regime, modified_equation
 
 NORMALS = np.asarray(NormalDraw(1).sample(7, jnp.arange(20_000), 0))[0]
 
@@ -49,3 +52,39 @@ def test_common_quantiles_save_variance():
     variance = 2 * float(alone["variance"].isel(time=-1, observable=0))
     coupled = 4096 * float(legs.dataset["standard_error"].sel(leg="noise shape").isel(time=-1).squeeze()) ** 2
     assert coupled < variance / 5, variance / coupled
+
+
+LAWS = {
+    "signs": double_well(draw=SignDraw(1)),
+    "minibatches": minibatch(lambda x, rows: 0.5 * jnp.mean((x - rows) ** 2), jnp.array([0.0, 0.0, 0.0, 4.0]), 1),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LAWS)
+def test_coupled_sampling_takes_the_noise_of_the_problem(name):
+    """The errors are those of the exact sum over draws, within 5 SE and the solver's bias, and not the Gaussian twin's.
+
+    In dominant noise the shape of the noise is of the size of the error.
+    """
+    problem, rule = LAWS[name], sgd()
+    limit = modified_equation(rule, Regime.noise_dominated())
+    setting = {"t1": 0.5, "learning_rates": (0.25, 0.125, 0.0625, 0.03125), "observables": {"x³": lambda x: x**3}}
+    exact = weak_error(rule, limit, problem, 0.5, method="transition", **setting)
+    twin = weak_error(rule, limit, problem.gaussian(), 0.5, method="transition", **setting)
+    found = weak_error(rule, limit, problem, 0.5, method="coupled", num_paths=16_384, progress=False, **setting)
+    assert "quantiles of normals" in found.dataset.attrs["method"]
+    apart, bound = (found.dataset["error"] - exact.dataset["error"]), 5 * found.dataset["standard_error"]
+    assert np.all(np.abs(apart) < bound + 2 * np.abs(found.dataset["solver_bias"]))
+    # The control: the twin's errors are far from these at the first learning rates.
+    far = np.abs(found.dataset["error"] - twin.dataset["error"]) / bound
+    assert far.max() > 2
+
+
+def test_several_parameters_leave_the_twin():
+    """Minibatches of two parameters are no function of normals that is near them everywhere; the result says so."""
+    problem = minibatch(lambda x, rows: jnp.mean((x - rows) ** 2), jnp.array([[0.0, 1.0], [2.0, 0.0], [1.0, 3.0]]), 1)
+    assert driven_by_normals(problem, jnp.zeros(2)) is None
+    assert driven_by_normals(double_well(), jnp.zeros(())) is None
+    question = Question(sgd(), modified_equation(sgd(), order=1), problem, jnp.zeros(2), t1=1.0)
+    assert whose_noise(question) == "the Gaussian twin of the noise"

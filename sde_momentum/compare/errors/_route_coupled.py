@@ -10,11 +10,13 @@ import jax
 import numpy as np
 
 from sde_momentum.compare.coupling._paired import CoupledLimit, orientation_of
+from sde_momentum.compare.coupling._quantile_noise import driven_by_normals
 from sde_momentum.compare.orders._measured import Measured, NotApplicable
 from sde_momentum.compare.orders._plan import SamplePlan, plan_samples
 from sde_momentum.compare.question._observables import Observable
 from sde_momentum.compare.question._question import Question
 from sde_momentum.ensembles import simulate
+from sde_momentum.problems import NormalDraw
 from sde_momentum.solvers import Seed, SmallNoise
 from sde_momentum.solvers._seed import seed_words
 
@@ -43,7 +45,9 @@ class Sampling:
 
 
 def coupled_errors(question: Question, rates: Sequence[float], sampling: Sampling) -> Measured:
-    """Errors of the Gaussian twin of the problem by coupled sampling, with standard errors and the solver's bias.
+    """Errors by coupled sampling, with standard errors and the solver's bias.
+
+    The noise is the problem's own where it is a function of normals, and else that of its Gaussian twin.
 
     Raises:
         NotApplicable: the stationary law is asked for.
@@ -51,7 +55,7 @@ def coupled_errors(question: Question, rates: Sequence[float], sampling: Samplin
     """
     if np.isinf(question.t1):
         raise NotApplicable("sampling needs a finite t1: take several relaxation times.")
-    processes = [coupled(question, rate, sampling.substeps) for rate in rates]
+    processes = [coupled(question, rate, sampling.substeps, own_noise=True) for rate in rates]
     functions = differences(question.observables, question.parameters)
     plan = None
     if sampling.target_snr is not None:
@@ -64,18 +68,37 @@ def coupled_errors(question: Question, rates: Sequence[float], sampling: Samplin
         columns.append(_split(result, rate, len(question.observables)))
     errors, deviations, bias, bias_deviations = (np.stack(part) for part in zip(*columns, strict=True))
     count = f"{paths[0]}" if len(set(paths)) == 1 else f"{min(paths)} to {max(paths)}"
-    method = f"coupled sampling, {count} paths, {2 * sampling.substeps} solver steps a step"
+    method = f"coupled sampling of {whose_noise(question)}, {count} paths, {2 * sampling.substeps} solver steps a step"
     return Measured(errors, deviations, method, bias, bias_deviations, plan=str(plan or ""))
 
 
-def coupled(question: Question, rate: float, substeps: int) -> CoupledLimit:
-    """Rule and limit on one Brownian path at one learning rate."""
-    problem = question.problem.gaussian()
-    optimizer, equation = question.chain(rate, problem), question.sde(rate, problem)
+def coupled(question: Question, rate: float, substeps: int, *, own_noise: bool = False) -> CoupledLimit:
+    """Rule and limit on one Brownian path at one learning rate.
+
+    Args:
+        question: what is compared.
+        rate: learning rate.
+        substeps: solver steps of the coarse solution in one optimizer step.
+        own_noise: whether the rule sees the problem's own noise where that is a function of normals, in place of the
+            Gaussian twin's.
+    """
+    twin = question.problem.gaussian()
+    optimizer, equation = question.chain(rate, twin), question.sde(rate, twin)
     sign = orientation_of(optimizer, equation, question.x0)
+    own = driven_by_normals(question.problem, question.parameters_at_start) if own_noise else None
+    if own is not None:
+        optimizer = question.chain(rate, own)
     process = CoupledLimit(optimizer, equation, SmallNoise(), substeps, sign)
     question.steps(float(process.step_time))
     return process
+
+
+def whose_noise(question: Question) -> str:
+    """Whether sampling takes the problem's own noise or its Gaussian twin, in words."""
+    if isinstance(question.problem.draw, NormalDraw):
+        return "Gaussian noise"
+    own = driven_by_normals(question.problem, question.parameters_at_start)
+    return "the Gaussian twin of the noise" if own is None else "the noise as quantiles of normals"
 
 
 def run(

@@ -18,6 +18,7 @@ from sde_momentum.compare.errors._route_coupled import (
     other_seed,
     run,
     show,
+    whose_noise,
 )
 from sde_momentum.compare.orders._measured import Measured, NotApplicable
 from sde_momentum.compare.orders._plan import plan_samples
@@ -48,7 +49,8 @@ def multilevel_errors(question: Question, rates: Sequence[float], sampling: Samp
     variances = _from_below(deviations**2)
     bias, bias_deviations = (np.stack([part[k] for part in parts]) for k in (2, 3))
     words = "with the limit on both" if levels.with_limit else "the limit cancels"
-    method = f"multilevel sampling, {min(paths)} to {max(paths)} paths a level, {words}"
+    noise = whose_noise(question)
+    method = f"multilevel sampling of {noise}, {min(paths)} to {max(paths)} paths a level, {words}"
     return Measured(
         _from_below(steps),
         np.sqrt(variances),
@@ -65,7 +67,7 @@ class _Levels:
 
     def __init__(self, question: Question, rates: Sequence[float], sampling: Sampling):
         self.question, self.rates = question, rates
-        processes = [coupled(question, rate, sampling.substeps) for rate in rates]
+        processes = [coupled(question, rate, sampling.substeps, own_noise=True) for rate in rates]
         # Numbers at time zero do not show what a schedule makes of them later.
         self.with_limit = bool(question.limit.regime.schedules) or not _one_limit(processes)
         pairs = itertools.pairwise(processes)

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, ArrayLike, PyTree
 
-from sde_momentum.compare.coupling._comonotone import RankedDraws, comonotone, ranked_draws
+from sde_momentum.compare.coupling._quantile_noise import driven_by_normals
 from sde_momentum.compare.errors._route_coupled import between, check_finite, coupled, differences, other_seed, run
 from sde_momentum.compare.orders._study import plain_number
 from sde_momentum.compare.question._observables import Observable
@@ -62,19 +60,17 @@ class BothDraws(AbstractDraw):
 class NoisePair(eqx.Module):
     """One optimizer under the noise of the problem and under Gaussian noise of the same covariance.
 
-    Signs, gamma and Student components are increasing functions of the Gaussian ones (comonotone), and so is the
-    gradient of a minibatch where there is one parameter. With several, minibatches are independent of the Gaussian
-    noise: no map of a vector of normals has their law and is near the identity at every x.
+    Where the problem's noise is a function of normals (`driven_by_normals`), both see the same normals. Minibatches of
+    several parameters are independent of the Gaussian noise: no map of a vector of normals has their law and is near
+    the identity at every x.
 
     Args:
-        data: the optimizer on the problem.
+        data: the optimizer on the problem, or on the problem driven by normals.
         gaussian: the optimizer on the problem's Gaussian twin.
-        ranked: draws of one parameter's problem to be ranked by their gradients.
     """
 
     data: Chain
     gaussian: Chain
-    ranked: RankedDraws | None = None
 
     @property
     def step_time(self) -> Any:
@@ -82,11 +78,14 @@ class NoisePair(eqx.Module):
         return self.data.step_time
 
     @property
+    def shares_normals(self) -> bool:
+        """Whether both see one draw."""
+        return self.data.draw == self.gaussian.draw
+
+    @property
     def draw(self) -> AbstractDraw:
-        """What one step of both consumes: the normals alone where the other noise is a function of them."""
-        if self.ranked is not None or comonotone(self.data.draw) is not None:
-            return self.gaussian.draw
-        return BothDraws(self.data.draw, self.gaussian.draw)
+        """What one step of both consumes."""
+        return self.gaussian.draw if self.shares_normals else BothDraws(self.data.draw, self.gaussian.draw)
 
     def init(self, x0: PyTree[ArrayLike]) -> PyTree[Array]:
         """Return both states from the same parameters."""
@@ -94,24 +93,8 @@ class NoisePair(eqx.Module):
 
     def step(self, k: ArrayLike, state: PyTree[Array], draw: PyTree[ArrayLike]) -> PyTree[Array]:
         """Return both next states."""
-        if self.ranked is not None:
-            row = self.ranked(self.data.problem, self.data.gradient_point(state["data"]), self._normal(state, draw))
-            return {
-                "data": self.data.step(k, state["data"], row),
-                "gaussian": self.gaussian.step(k, state["gaussian"], draw),
-            }
-        shaped = comonotone(self.data.draw)
-        draws = draw if shaped is None else {"data": shaped(jnp.asarray(draw)), "gaussian": draw}
+        draws: Any = {"data": draw, "gaussian": draw} if self.shares_normals else draw
         return {name: getattr(self, name).step(k, state[name], draws[name]) for name in ("data", "gaussian")}
-
-    def _normal(self, state: PyTree[Array], draw: PyTree[ArrayLike]) -> Array:
-        """The standard normal that a step's normals are along the one parameter."""
-        twin, point = self.gaussian.problem, self.gaussian.gradient_point(state["gaussian"])
-        kick, size = (
-            ravel_pytree(twin.noise_product(point, jnp.asarray(draw)))[0][0],
-            jnp.sqrt(twin.covariance(point)[0, 0]),
-        )
-        return kick / jnp.where(size > 0, size, 1.0)
 
     def describe(self) -> dict[str, Any]:
         """Return what the process is, for provenance."""
@@ -238,8 +221,8 @@ def telescope(
 def _row(question: Question, rate: float, functions, paths, seed: Seed, substeps: int, progress: bool):
     """Errors and standard errors of both legs, and the solver's bias, each of shape `(observables, times)`."""
     count = len(question.observables)
-    ranked = ranked_draws(question.problem, question.parameters_at_start)
-    pair = NoisePair(question.chain(rate), question.chain(rate, question.problem.gaussian()), ranked)
+    own = driven_by_normals(question.problem, question.parameters_at_start) or question.problem
+    pair = NoisePair(question.chain(rate, own), question.chain(rate, question.problem.gaussian()))
     question.steps(float(pair.step_time))
     first = run(pair, question, functions[0], paths[0], other_seed(seed, 2), progress)
     second = run(coupled(question, rate, substeps), question, functions[1], paths[1], seed, progress)

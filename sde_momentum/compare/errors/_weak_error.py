@@ -50,8 +50,10 @@ def weak_error(
       residual is what two tolerances differ by;
     - `"transition"`: transition operators, for states of up to twenty components and any smooth loss; the noise is the
       problem's own (Gauss–Hermite, or the sum over all signs or minibatches), errors come with a residual;
-    - `"coupled"`: rule and limit on one Brownian path (`CoupledLimit`), the problem's noise replaced by its Gaussian
-      twin, and the solver's bias measured at two steps on the same paths;
+    - `"coupled"`: rule and limit on one Brownian path (`CoupledLimit`), and the solver's bias measured at two steps on
+      the same paths; noise of independent components, and minibatches of one parameter, are quantiles of the path's
+      normals, other noise is replaced by its Gaussian twin (`telescope` measures what that leaves out), and the result
+      says which;
     - `"multilevel"`: coupled sampling of the differences between successive learning rates, each of which must be half
       of the one before.
 
