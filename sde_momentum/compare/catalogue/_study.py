@@ -12,7 +12,7 @@ from sde_momentum.compare.catalogue._controls import Perturbation, perturbations
 from sde_momentum.compare.catalogue._question import Measured, Question
 from sde_momentum.compare.catalogue._settings import ROUTES, Setting, settings
 from sde_momentum.compare.orders._order_fit import OrderFit, fit_order
-from sde_momentum.compare.orders._verdict import Verdict, judge, judge_together
+from sde_momentum.compare.orders._verdict import Verdict, judge_observables
 from sde_momentum.symbolic import Limit, modified_equation
 
 
@@ -48,13 +48,8 @@ class CatalogueRow:
 
     @property
     def verdict(self) -> Verdict:
-        """What all observables together say of the claim; one that answers nothing is set aside, see `undecided`."""
-        return judge_together(list(self.fits.values()), self.claimed_order)
-
-    @property
-    def undecided(self) -> tuple[str, ...]:
-        """Observables that answer nothing at these learning rates, for instance where their error changes sign."""
-        return tuple(name for name, fit in self.fits.items() if not judge(fit, self.claimed_order).is_answer)
+        """What all observables together say of the claim: the worst counts, as for a `WeakError`."""
+        return judge_observables(self.fits.values(), self.claimed_order)
 
     @property
     def attained(self) -> bool:
@@ -77,8 +72,7 @@ class CatalogueRow:
             return f"{head}no diffusion of this order exists"
         fit = self.measured
         number = f"{fit.order:.3f} [{fit.interval[0]:.3f}, {fit.interval[1]:.3f}]" if np.isfinite(fit.order) else "–"
-        line = f"{head}{self.claimed_order:<6g}{number:<24}{self.verdict!s:<20}{self.rejected} of {len(self.controls)}"
-        return line + (f", {', '.join(self.undecided)} undecided" if self.undecided else "")
+        return f"{head}{self.claimed_order:<6g}{number:<24}{self.verdict!s:<20}{self.rejected} of {len(self.controls)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,10 +159,9 @@ def catalogue_study(
     Each rule runs under each of its regimes on a problem for which the expectations of rule and limit can be computed:
     by closed moments (two parameters, noise affine in them), by transition operators (one parameter with the averages
     of the rule, a quartic loss and noise that depends on the place), on the lattice of sign descent, or as ordinary
-    equations where there is no noise. An observable whose error changes sign among the learning rates answers nothing
-    there; the row names it, and the others decide.
-    The order is fitted over four to six learning rates. Then every coefficient of the limit whose change the order can
-    see is multiplied by `scale`, one after the other, and the same fit must refute the limit.
+    equations where there is no noise. The order is fitted over four to six learning rates, and the worst observable
+    counts, as in `weak_error`. Then every coefficient of the limit whose change the order can see is multiplied by
+    `scale`, one after the other, and the same fit must refute the limit.
 
     Args:
         rules: names in the catalogue; all by default.
@@ -201,10 +194,22 @@ def catalogue_study(
             for setting in every
             if (rules is None or setting.rule.name in rules) and setting.route in routes and setting.cost <= max_cost
         ]
-        return CatalogueStudy(tuple(_row(setting, order, controls, scale) for setting in chosen for order in orders))
+        rows = (catalogue_row(one, order, controls=controls, scale=scale) for one in chosen for order in orders)
+        return CatalogueStudy(tuple(rows))
 
 
-def _row(setting: Setting, order: int, controls: bool, scale: float) -> CatalogueRow:
+def catalogue_row(setting: Setting, order: int, *, controls: bool = True, scale: float = 2.0) -> CatalogueRow:
+    """One row of the table; 64-bit JAX must be on.
+
+    Args:
+        setting: rule, regime, problem and route.
+        order: of the limit.
+        controls: whether coefficients are put to the test.
+        scale: what a coefficient is multiplied by.
+
+    Raises:
+        ValueError: the route does not serve the setting.
+    """
     limit = modified_equation(setting.rule, setting.regime, order=order)
     names = (setting.rule.name, setting.regime.name, order, setting.route)
     claimed = order * float(setting.regime.grade)
@@ -216,7 +221,7 @@ def _row(setting: Setting, order: int, controls: bool, scale: float) -> Catalogu
     if measured is None:
         raise ValueError(f"the moments of {names[0]} ({names[1]}) are not closed on the problem of the study")
     own, *others = (_fits(question, one) for one in measured)
-    found = {change: judge_together(list(fits.values()), claimed) for change, fits in zip(wrong, others, strict=True)}
+    found = {change: judge_observables(fits.values(), claimed) for change, fits in zip(wrong, others, strict=True)}
     return CatalogueRow(*names, claimed, own, found)
 
 

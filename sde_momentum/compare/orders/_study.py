@@ -9,7 +9,7 @@ import xarray as xr
 
 from sde_momentum.compare.orders._measured import Measured
 from sde_momentum.compare.orders._order_fit import OrderFit, fit_order
-from sde_momentum.compare.orders._verdict import Verdict, judge
+from sde_momentum.compare.orders._verdict import Verdict, judge_observables
 from sde_momentum.compare.question._question import Question
 
 
@@ -41,12 +41,10 @@ class WeakError:
     def verdict(self) -> Verdict:
         """What the observables together say of the claimed order.
 
-        The worst counts, as in `judge`. Only an observable whose error is below the noise, or exactly zero, is set
-        aside as long as another one shows its error: it proves nothing either way, and nothing speaks against it.
+        The worst counts, as in `judge`; one whose error is below the noise, or exactly zero, is set aside as long as
+        another shows its error.
         """
-        fits = list(self.orders.values())
-        seen = [fit for fit in fits if judge(fit, self.claimed_order) is not Verdict.MONTE_CARLO_FLOOR]
-        return judge(seen or fits, self.claimed_order)
+        return judge_observables(self.orders.values(), self.claimed_order)
 
     @property
     def converged(self) -> bool:
