@@ -108,7 +108,7 @@ def judge(fit, claimed_order):
         return Verdict.REFUTED
     if low > claimed_order - fit.remainder_exponent:
         return Verdict.CONFIRMED if _is_asymptotic(fit, claimed_order) else Verdict.NOT_ASYMPTOTIC
-    return Verdict.NOT_ASYMPTOTIC if fit.snr == float("inf") else Verdict.MONTE_CARLO_FLOOR
+    return Verdict.MONTE_CARLO_FLOOR if fit.snr < NEARLY_EXACT else Verdict.NOT_ASYMPTOTIC
 
 
 def checked_order(claimed_order):
