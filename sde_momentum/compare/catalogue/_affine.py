@@ -8,8 +8,8 @@ from jax.flatten_util import ravel_pytree
 
 from sde_momentum.compare.catalogue._controls import Perturbation
 from sde_momentum.compare.catalogue._question import Measured, Question, State
-from sde_momentum.compare.catalogue._stacked import affine_chains, affine_sdes
 from sde_momentum.compare.exact._linearize import expectation, quadratic_observable
+from sde_momentum.compare.exact._stacked import affine_chains, affine_sdes
 
 
 def affine_errors(question: Question, wrong: Sequence[Perturbation | None]) -> list[Measured] | None:

@@ -12,12 +12,11 @@ from jaxtyping import Array, PyTree
 
 from sde_momentum.compare.exact._affine_chain import AffineChain
 from sde_momentum.compare.exact._affine_sde import AffineSDE
+from sde_momentum.compare.exact._straight import TOLERANCE, is_straight
 from sde_momentum.compare.question._independent_steps import require_independent_steps
 from sde_momentum.dynamics import SDE, Chain
 
 _PROBES = 4
-# Processes built in 64 bits meet this; a process that is not affine misses it by many orders of magnitude.
-_TOLERANCE = 1e-9
 
 
 def affine_chains(chains: Sequence[Chain], state: PyTree[Any]) -> list[AffineChain] | None:
@@ -70,15 +69,20 @@ def scheduled_chain(chain: Chain, state: PyTree[Any], schedules: Mapping[str, np
     stacked = jax.tree.map(lambda leaf: jnp.broadcast_to(jnp.asarray(leaf, float), (count, *np.shape(leaf))), dynamic)
     values = stacked.hyperparameters | {name: jnp.asarray(value, float) for name, value in schedules.items()}
     *parts, residuals = _read(eqx.tree_at(lambda c: c.hyperparameters, stacked, values), static, state, _chain_step)
-    return tuple(np.asarray(part) for part in parts) if np.all(np.asarray(residuals) < _TOLERANCE) else None
+    return tuple(np.asarray(part) for part in parts) if np.all(np.asarray(residuals) < TOLERANCE) else None
 
 
 def _forms(processes: Sequence[Any], state: PyTree[Any], move: Callable):
     """(A, b, C, multiplicative or None) of each process; None where the move is not affine in state times noise."""
+    flat, unravel = _raveled(state)
+    first, quiet = processes[0], jnp.zeros(processes[0].noise_dim)
+    if not is_straight(lambda z: ravel_pytree(move(first, unravel(z), quiet))[0], flat.size):
+        # The matrices below are large for a network; that it is not linear shows along one line.
+        return None
     dynamic, static = zip(*(eqx.partition(process, _numbers(process)) for process in processes), strict=True)
     stacked = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf, float) for leaf in leaves]), *dynamic)
     *parts, residuals = _read(stacked, static[0], state, move)
-    if not np.all(np.asarray(residuals) < _TOLERANCE):
+    if not np.all(np.asarray(residuals) < TOLERANCE):
         return None
     rows = zip(*(np.asarray(part) for part in parts), strict=True)
     return [(a, b, c, m if np.max(np.abs(m), initial=0.0) > 1e-14 else None) for a, b, c, m in rows]
@@ -90,10 +94,14 @@ def _numbers(process: Any) -> Any:
     return eqx.tree_at(lambda p: p.problem, marks, replace_fn=lambda part: jax.tree.map(lambda _: False, part))
 
 
+def _raveled(state: PyTree[Any]) -> tuple[Array, Callable]:
+    return ravel_pytree(jax.tree.map(lambda leaf: jnp.asarray(leaf, float), state))
+
+
 @eqx.filter_jit
 def _read(stacked: Any, static: Any, state: PyTree[Any], move: Callable):
-    flat, unravel = ravel_pytree(jax.tree.map(lambda leaf: jnp.asarray(leaf, float), state))
-    size = flat.shape[0]
+    flat, unravel = _raveled(state)
+    size, normal = flat.shape[0], np.random.default_rng(0).normal
 
     def one(numbers: Any):
         process = eqx.combine(numbers, static)
@@ -103,13 +111,13 @@ def _read(stacked: Any, static: Any, state: PyTree[Any], move: Callable):
         matrix, offset = jax.jacfwd(function)(zero, quiet), function(zero, quiet)
         noise = jax.jacfwd(function, argnums=1)(zero, quiet)
         mixed = jnp.moveaxis(jax.jacfwd(jax.jacfwd(function), argnums=1)(zero, quiet), -1, 0)
-        generator = np.random.default_rng(0)
-        residuals = []
-        for _ in range(_PROBES):
-            z, w = jnp.asarray(generator.normal(size=size)), jnp.asarray(generator.normal(size=noises))
+
+        def residual(z: Array, w: Array) -> Array:
             value = function(z, w)
             model = matrix @ z + offset + noise @ w + jnp.einsum("aij,j,a->i", mixed, z, w)
-            residuals.append(jnp.max(jnp.abs(value - model)) / (1 + jnp.max(jnp.abs(value))))
-        return matrix, offset, noise, mixed, jnp.max(jnp.stack(residuals))
+            return jnp.max(jnp.abs(value - model)) / (1 + jnp.max(jnp.abs(value)))
+
+        probes = (jnp.asarray(normal(size=(_PROBES, count))) for count in (size, noises))
+        return matrix, offset, noise, mixed, jnp.max(jax.vmap(residual)(*probes))
 
     return jax.vmap(one)(stacked)
