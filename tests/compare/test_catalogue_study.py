@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sde_momentum.compare import CatalogueStudy, Verdict, catalogue_study
+from sde_momentum.compare.catalogue._row import catalogue_row
 from sde_momentum.compare.catalogue._settings import settings
-from sde_momentum.compare.catalogue._study import catalogue_row
 
 LINEAR = ("sgd", "sgdm", "heavy_ball", "nesterov", "qhm")
 

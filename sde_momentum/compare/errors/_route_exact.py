@@ -1,69 +1,89 @@
 """The route without sampling for linear rules on quadratic losses: closed first and second moments."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from sde_momentum.compare.exact._linearize import affine_chain, affine_sde, expectation, magnitude, quadratic_observable
+from sde_momentum.compare.exact._linearize import expectation, magnitude, quadratic_observable
+from sde_momentum.compare.exact._stacked import affine_chains, affine_sdes
 from sde_momentum.compare.orders._measured import Measured, NotApplicable
 from sde_momentum.compare.question._question import Question, parameter_columns, raveled
 
 # Sums of a few hundred products of doubles are trusted to so many roundings.
 _ROUNDINGS = 32
+# Errors without deviation are trusted to seven digits by the fit.
+_TRUSTED = 1e-7
 _REMEDY = "; use method='transition' for states of one or two components, or method='coupled'"
 
 
-def exact_errors(question: Question, rates: Sequence[float]) -> Measured:
+def exact_errors(questions: Sequence[Question], rates: Sequence[float]) -> list[Measured]:
     """Errors from closed moments; at t1 = ∞ those of the stationary laws.
+
+    Args:
+        questions: what is compared, one limit and changes of it; the rule is the same for all, and solved once.
+        rates: learning rates.
 
     Raises:
         NotApplicable: the moments of rule, limit or an observable are not closed.
     """
-    if question.limit.regime.schedules:
+    if questions[0].limit.regime.schedules:
         raise NotApplicable("coefficients that change with time need method='coupled'.")
+    what = "exact moments" if math.isfinite(questions[0].t1) else "exact moments of the stationary laws"
     with jax.enable_x64(True):
-        question = question.in_double_precision()
-        quadratics = []
-        for name, function in question.observables.items():
-            quadratics.append(quadratic_observable(function, question.parameters_at_start))
-            if quadratics[-1] is None:
-                raise NotApplicable(f"observable `{name}` is not quadratic, so moments do not give it{_REMEDY}.")
-        errors = np.stack([_row(question, rate, quadratics) for rate in rates])
-    what = "exact moments" if math.isfinite(question.t1) else "exact moments of the stationary laws"
-    return Measured(errors, np.zeros_like(errors), what)
-
-
-def _row(question: Question, rate: float, quadratics: list[Any]) -> np.ndarray:
-    """Errors at one learning rate, shape `(observables, times)`."""
-    process, equation = question.chain(rate), question.sde(rate)
-    discrete = _linear(affine_chain(process, question.x0), "rule")
-    continuous = _linear(affine_sde(equation, question.x0), "limit")
-    if math.isinf(question.t1):
-        laws = [_with_axis(discrete.stationary()), _with_axis(continuous.stationary())]
-    else:
-        steps = question.steps(float(process.step_time))
-        starts = [raveled(p.init(question.x0)) for p in (process, equation)]
-        laws = [discrete.moments(starts[0], steps), continuous.moments(starts[1], question.times)]
-    columns = [parameter_columns(p.init(question.x0), question.parameters) for p in (process, equation)]
-    parts = [
-        [(m[c], s[np.ix_(c, c)]) for m, s in zip(law.mean, law.covariance, strict=True)]
-        for law, c in zip(laws, columns, strict=True)
-    ]
-    values = [[[expectation(q, *part) for part in side] for q in quadratics] for side in parts]
-    errors = np.subtract(*values)
-    # A difference within the rounding of what is subtracted is none: it follows no power of the learning rate.
-    sizes = [[[magnitude(q, *part) for part in side] for q in quadratics] for side in parts]
-    return np.where(np.abs(errors) > _ROUNDINGS * np.finfo(float).eps * np.max(sizes, axis=0), errors, 0.0)
-
-
-def _linear(found: Any, what: str) -> Any:
-    if found is None:
-        raise NotApplicable(f"the {what} is not linear on this problem, so its moments are not closed{_REMEDY}.")
+        first, *others = [question.in_double_precision() for question in questions]
+        quadratics = _quadratics(first)
+        chains = [first.chain(rate) for rate in rates]
+        steps = [_steps(first, float(chain.step_time)) for chain in chains]
+        discrete = _expected(first, chains, affine_chains, steps, quadratics)
+        found = []
+        for question in (first, *others):
+            equations, times = [question.sde(rate) for rate in rates], [question.times for _ in rates]
+            continuous = _expected(question, equations, affine_sdes, times, quadratics)
+            found.append(Measured(*_difference(discrete, continuous, np.array(steps, dtype=float)), what))
     return found
+
+
+def _quadratics(question: Question) -> list[Any]:
+    found = {name: quadratic_observable(f, question.parameters_at_start) for name, f in question.observables.items()}
+    for name, quadratic in found.items():
+        if quadratic is None:
+            raise NotApplicable(f"observable `{name}` is not quadratic, so moments do not give it{_REMEDY}.")
+    return list(found.values())
+
+
+def _steps(question: Question, step_time: float) -> Sequence[float]:
+    return question.times if math.isinf(question.t1) else question.steps(step_time)
+
+
+def _expected(question: Question, processes: Sequence[Any], read: Callable, times: Sequence, quadratics: list[Any]):
+    """Expectations, and the sizes of what they are sums of: shape `(rates, 2, observables, times)`."""
+    starts = [process.init(question.x0) for process in processes]
+    forms = read(processes, starts[0])
+    if forms is None:
+        what = "rule" if read is affine_chains else "limit"
+        raise NotApplicable(f"the {what} is not linear on this problem, so its moments are not closed{_REMEDY}.")
+    columns = parameter_columns(starts[0], question.parameters)
+    table = []
+    for form, start, instants in zip(forms, starts, times, strict=True):
+        law = _with_axis(form.stationary()) if math.isinf(instants[-1]) else form.moments(raveled(start), instants)
+        parts = [(m[columns], s[np.ix_(columns, columns)]) for m, s in zip(law.mean, law.covariance, strict=True)]
+        table.append([[[f(q, *part) for part in parts] for q in quadratics] for f in (expectation, magnitude)])
+    return np.array(table)
 
 
 def _with_axis(law: Any) -> Any:
     return law._replace(mean=law.mean[None], covariance=law.covariance[None])
+
+
+def _difference(discrete: np.ndarray, continuous: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Errors, and what rounding leaves unknown of them; shape `(rates, observables, times)`."""
+    precision, errors = np.finfo(float).eps, discrete[:, 0] - continuous[:, 0]
+    # A difference within the rounding of what is subtracted is none: it follows no power of the learning rate.
+    zero = np.abs(errors) <= _ROUNDINGS * precision * np.maximum(discrete[:, 1], continuous[:, 1])
+    # The matrix of a step is rounded once, and taken to the power of their number: felt after millions of steps.
+    rounding = precision / 2 * np.abs(discrete[:, 0]) * np.where(np.isfinite(steps), steps, 0.0)[:, None]
+    felt = ~zero & (rounding > _TRUSTED * np.abs(errors))
+    return np.where(zero, 0.0, errors), np.where(felt, rounding, 0.0)
