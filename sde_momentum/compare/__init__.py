@@ -1,7 +1,7 @@
 """The judge between discrete iterates and continuous limits: exact laws, order fits, verdicts."""
 
 from sde_momentum.compare.catalogue._ballistic_study import ballistic_study as ballistic_study
-from sde_momentum.compare.catalogue._study import CatalogueRow as CatalogueRow
+from sde_momentum.compare.catalogue._row import CatalogueRow as CatalogueRow
 from sde_momentum.compare.catalogue._study import CatalogueStudy as CatalogueStudy
 from sde_momentum.compare.catalogue._study import catalogue_study as catalogue_study
 from sde_momentum.compare.coupling._comonotone import comonotone as comonotone

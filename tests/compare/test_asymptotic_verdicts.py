@@ -7,6 +7,7 @@ import pytest
 import sympy as sp
 
 from sde_momentum.compare import Verdict, fit_order, judge, weak_error
+from sde_momentum.compare.orders._verdict import judge_observables
 from sde_momentum.optimizers import sgd
 from sde_momentum.problems import linear, quadratic
 from sde_momentum.symbolic import LEARNING_RATE, modified_equation
@@ -67,6 +68,17 @@ def test_drawn_remainders_stay_confirmed():
         verdicts.append(fit_order(eta, eta**order * series, 0.0, claimed_order=order).verdict)
     assert verdicts.count(Verdict.CONFIRMED) >= 54
     assert Verdict.REFUTED not in verdicts
+
+
+@pytest.mark.parametrize("deviation", [0.0, 1e-6])
+def test_only_noise_is_a_reason_to_set_aside(deviation):
+    """A leading coefficient lost in its remainders, far above any residual, leaves the study open; noise does not."""
+    clear = fit_order(ETA, ETA * (1 + 0.1 * ETA), deviation * ETA)
+    crooked = fit_order(ETA, ETA * (1 + ETA**0.25), deviation * ETA, remainder_exponent=0.25, learning_rate_unit=0.05)
+    buried = fit_order(ETA, ETA * (1 + ETA**0.25), ETA / 5, remainder_exponent=0.25)
+    assert crooked.obstacle is Verdict.NOT_ASYMPTOTIC
+    assert judge_observables([clear, crooked], 1) is Verdict.NOT_ASYMPTOTIC
+    assert judge_observables([clear, buried], 1) is Verdict.CONFIRMED
 
 
 def spoiled(limit, share):

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import norm
 
-from sde_momentum.compare.catalogue._controls import Perturbation
-from sde_momentum.compare.catalogue._operators import Limits
-from sde_momentum.compare.catalogue._question import Measured, Question
+from sde_momentum.compare.orders._measured import Measured
+from sde_momentum.compare.question._question import Question
+from sde_momentum.compare.transition._sides import Side
 from sde_momentum.dynamics import Chain
 from sde_momentum.problems import NormalDraw
 
 
-def lattice_errors(question: Question, wrong: Sequence[Perturbation | None]) -> list[Measured]:
+def lattice_errors(questions: Sequence[Question], rates: Sequence[float]) -> list[Measured]:
     r"""Weak errors of sign descent, and of normalized descent, for Gaussian noise in one dimension.
 
     A step is ±η, up where the stochastic gradient is negative: $P(g > 0) = \Phi(L'/(\sigma|S|))$. After k steps the law
@@ -23,32 +23,34 @@ def lattice_errors(question: Question, wrong: Sequence[Perturbation | None]) -> 
     equation on a Chebyshev grid.
 
     Args:
-        question: what is compared; one parameter, one normal a step.
-        wrong: None for the limit itself, or a change.
+        questions: what is compared, one limit and changes of it; one parameter, one normal a step, and one time.
+        rates: learning rates.
 
     Raises:
         ValueError: noise that is not one normal a step, or a rule that uses more than the sign of the gradient.
     """
-    if not isinstance(question.problem.draw, NormalDraw) or question.problem.noise_dim != 1:
+    first = questions[0]
+    if not isinstance(first.problem.draw, NormalDraw) or first.problem.noise_dim != 1:
         raise ValueError("the lattice serves one parameter with one normal a step; use coupled sampling for others")
-    limits = Limits(question)
-    discrete, continuous, residuals = [], [[] for _ in wrong], [[] for _ in wrong]
-    for rate in question.learning_rates:
-        process = question.chain(rate)
-        discrete.append(_chain_expectations(question, process))
-        equation = question.sde(rate)
-        for k, change in enumerate(wrong):
-            found = limits.expectation(equation if change is None else change.apply(equation))
-            continuous[k].append(found.values)
-            residuals[k].append(found.residuals)
-    return [
-        Measured.exact(np.array(discrete) - np.array(values), np.array(rest))
-        for values, rest in zip(continuous, residuals, strict=True)
-    ]
+    discrete = np.array([_chain_expectations(first, first.chain(rate)) for rate in rates])
+    side = _limit_side(first, rates[0])
+    found = []
+    for question in questions:
+        equations = [question.sde(rate) for rate in rates]
+        limits = [side.at(one, one.init(question.x0)).sde_expectation(question.t1) for one in equations]
+        errors = discrete - np.array([limit.values for limit in limits])
+        residuals = np.array([limit.residuals for limit in limits])
+        found.append(Measured(errors[..., None], residuals[..., None], "the law on a lattice"))
+    return found
+
+
+def _limit_side(question: Question, rate: float) -> Side:
+    equation = question.sde(rate)
+    return Side(equation, equation.init(question.x0), question.observables, question.parameters)
 
 
 def _chain_expectations(question: Question, process: Chain) -> np.ndarray:
-    steps, x0 = question.steps(process), float(np.asarray(question.x0))
+    (steps,), x0 = question.steps(float(process.step_time)), float(question.x0)
     stride = _stride(process, question.x0)
     places = x0 - stride * np.arange(-steps, steps + 1)
     up = _positive(process, jnp.asarray(places))

@@ -8,36 +8,48 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, PyTree
 from scipy.integrate import solve_ivp
 
-from sde_momentum.compare.catalogue._controls import Perturbation
-from sde_momentum.compare.catalogue._question import Measured, Question, State
+from sde_momentum.compare.orders._measured import Measured
+from sde_momentum.compare.question._question import Question
 from sde_momentum.dynamics import SDE, Chain
 
+State = dict[str, PyTree[Array]]
 _TOLERANCE = 1e-13
 
 
-def ordinary_errors(question: Question, wrong: Sequence[Perturbation | None]) -> list[Measured]:
-    """Errors of a limit without noise and of changed ones, exact to the tolerance of the integrator.
+def ordinary_errors(questions: Sequence[Question], rates: Sequence[float]) -> list[Measured]:
+    """Errors of a limit without noise and of changes of it, exact to the tolerance of the integrator.
 
     Args:
-        question: what is compared; neither rule nor limit has noise in its regime.
-        wrong: None for the limit itself, or a change.
+        questions: what is compared, at one time; neither rule nor limit has noise in its regime.
+        rates: learning rates.
     """
-    discrete, continuous = [], [[] for _ in wrong]
-    for rate in question.learning_rates:
-        process, equation = question.chain(rate), question.sde(rate)
-        state = _iterate(process, question.chain_start(process, rate), question.steps(process))
-        discrete.append(_observed(question, state))
-        for results, change in zip(continuous, wrong, strict=True):
-            changed = equation if change is None else change.apply(equation)
-            results.append(_observed(question, _solve(changed, question.sde_start(changed), question.t1)))
-    floor = np.full(np.shape(discrete), 10 * _TOLERANCE)
-    return [Measured.exact(np.array(discrete) - np.array(results), floor) for results in continuous]
+    first = questions[0]
+    discrete = np.array([_observed(first, _iterates(first, rate)) for rate in rates])
+    found = []
+    for question in questions:
+        continuous = np.array([_observed(question, _solution(question, rate)) for rate in rates])
+        floor = np.full(discrete.shape, 10 * _TOLERANCE)
+        found.append(Measured((discrete - continuous)[..., None], floor[..., None], "ordinary differential equation"))
+    return found
 
 
 def _observed(question: Question, state: State) -> list[float]:
     return [float(function(state[question.parameters])) for function in question.observables.values()]
+
+
+def _iterates(question: Question, rate: float) -> State:
+    """The state of the rule at the end."""
+    process = question.chain(rate)
+    return _iterate(process, process.init(question.x0), *question.steps(float(process.step_time)))
+
+
+def _solution(question: Question, rate: float) -> State:
+    """The state of the limit at the end."""
+    equation = question.sde(rate)
+    return _solve(equation, equation.init(question.x0), question.t1)
 
 
 @eqx.filter_jit

@@ -1,4 +1,4 @@
-"""Every limit of the catalogue in numbers: its order measured, and every coefficient of it put to the test."""
+"""Every limit of the catalogue in numbers: the table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,77 +8,8 @@ import jax
 import numpy as np
 import xarray as xr
 
-from sde_momentum.compare.catalogue._controls import Perturbation, perturbations
-from sde_momentum.compare.catalogue._question import Measured, Question
-from sde_momentum.compare.catalogue._settings import ROUTES, Setting, settings
-from sde_momentum.compare.orders._order_fit import OrderFit, fit_order
-from sde_momentum.compare.orders._verdict import Verdict, judge, judge_together
-from sde_momentum.symbolic import Limit, modified_equation
-
-
-@dataclass(frozen=True, eq=False)
-class CatalogueRow:
-    """One rule under one regime at one order.
-
-    Attributes:
-        rule: name.
-        regime: name.
-        order: order of the limit, in powers of the regime's small parameter.
-        route: how the errors were found.
-        claimed_order: the power of the learning rate that the limit promises.
-        fits: observable → `OrderFit`.
-        controls: perturbed coefficient → the verdict on the same claim; only those that the order can see.
-        exists: whether the derivation gave an equation; without one there is nothing to measure.
-    """
-
-    rule: str
-    regime: str
-    order: int
-    route: str
-    claimed_order: float
-    fits: dict[str, OrderFit]
-    controls: dict[Perturbation, Verdict]
-    exists: bool = True
-
-    @property
-    def measured(self) -> OrderFit:
-        """The fit of the observable that converges slowest."""
-        answered = [fit for fit in self.fits.values() if fit.obstacle is None]
-        return min(answered or list(self.fits.values()), key=lambda fit: fit.order)
-
-    @property
-    def verdict(self) -> Verdict:
-        """What all observables together say of the claim; one that answers nothing is set aside, see `undecided`."""
-        return judge_together(list(self.fits.values()), self.claimed_order)
-
-    @property
-    def undecided(self) -> tuple[str, ...]:
-        """Observables that answer nothing at these learning rates, for instance where their error changes sign."""
-        return tuple(name for name, fit in self.fits.items() if not judge(fit, self.claimed_order).is_answer)
-
-    @property
-    def attained(self) -> bool:
-        """Whether the measured order is the claimed one; a claim is a bound, and an order above it keeps it too."""
-        return bool(abs(self.measured.order - self.claimed_order) < 0.05 * max(self.claimed_order, 1.0))
-
-    @property
-    def rejected(self) -> int:
-        """How many perturbed coefficients were refuted."""
-        return sum(verdict is Verdict.REFUTED for verdict in self.controls.values())
-
-    @property
-    def passed(self) -> bool:
-        """Confirmed, and every perturbed coefficient refuted; or no such equation."""
-        return not self.exists or (self.verdict is Verdict.CONFIRMED and self.rejected == len(self.controls))
-
-    def __str__(self) -> str:
-        head = f"{self.rule:<14}{self.regime:<36}{self.order:<3}{self.route:<19}"
-        if not self.exists:
-            return f"{head}no diffusion of this order exists"
-        fit = self.measured
-        number = f"{fit.order:.3f} [{fit.interval[0]:.3f}, {fit.interval[1]:.3f}]" if np.isfinite(fit.order) else "–"
-        line = f"{head}{self.claimed_order:<6g}{number:<24}{self.verdict!s:<20}{self.rejected} of {len(self.controls)}"
-        return line + (f", {', '.join(self.undecided)} undecided" if self.undecided else "")
+from sde_momentum.compare.catalogue._row import CatalogueRow, catalogue_row
+from sde_momentum.compare.catalogue._settings import ROUTES, settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,13 +29,13 @@ class CatalogueStudy:
 
     def __str__(self) -> str:
         head = (
-            f"{'rule':<14}{'regime':<34}{'p':<3}{'route':<19}{'claim':<6}{'measured':<24}{'verdict':<20}wrong refuted"
+            f"{'rule':<14}{'regime':<36}{'p':<3}{'route':<19}{'claim':<6}{'measured':<24}{'verdict':<20}wrong refuted"
         )
         return "\n".join([head, *map(str, self.rows)])
 
     def to_dataset(self) -> xr.Dataset:
         """The table over `row`: claimed and measured orders, intervals, verdicts and counts of controls."""
-        measured = [row.measured if row.exists else None for row in self.rows]
+        measured = [row.measured for row in self.rows]
         number = lambda get: [np.nan if fit is None else float(get(fit)) for fit in measured]
         columns: dict[str, Sequence[Any]] = {
             "rule": [row.rule for row in self.rows],
@@ -135,17 +66,15 @@ class CatalogueStudy:
         """
         import matplotlib.pyplot as plt
 
-        rows = [row for row in self.rows if row.exists]
+        rows = [(row, row.measured) for row in self.rows if row.measured is not None]
         if axes is None:
             axes = plt.subplots(figsize=(6.4, 0.6 + 0.22 * len(rows)), layout="constrained")[1]
-        for place, row in enumerate(rows):
-            fit = row.measured
+        for place, (row, fit) in enumerate(rows):
             spread = [[fit.order - fit.interval[0]], [fit.interval[1] - fit.order]]
             axes.errorbar(fit.order, place, xerr=np.abs(spread), fmt="o", ms=4, color="C0" if row.passed else "C3")
             axes.plot(row.claimed_order, place, "|", color="0.3", ms=12)
-        axes.set_yticks(
-            range(len(rows)), [f"{row.rule}, {row.regime}, {row.order}" for row in rows], fontsize="x-small"
-        )
+        names = [f"{row.rule}, {row.regime}, {row.order}" for row, _ in rows]
+        axes.set_yticks(range(len(rows)), names, fontsize="x-small")
         axes.set(xlabel="order in the learning rate (bar: claimed)")
         axes.invert_yaxis()
         return axes
@@ -165,10 +94,9 @@ def catalogue_study(
     Each rule runs under each of its regimes on a problem for which the expectations of rule and limit can be computed:
     by closed moments (two parameters, noise affine in them), by transition operators (one parameter with the averages
     of the rule, a quartic loss and noise that depends on the place), on the lattice of sign descent, or as ordinary
-    equations where there is no noise. An observable whose error changes sign among the learning rates answers nothing
-    there; the row names it, and the others decide.
-    The order is fitted over four to six learning rates. Then every coefficient of the limit whose change the order can
-    see is multiplied by `scale`, one after the other, and the same fit must refute the limit.
+    equations where there is no noise. The order is fitted over four to six learning rates, and the worst observable
+    counts, as in `weak_error`. Then every coefficient of the limit whose change the order can see is multiplied by
+    `scale`, one after the other, and the same fit must refute the limit.
 
     Args:
         rules: names in the catalogue; all by default.
@@ -201,39 +129,5 @@ def catalogue_study(
             for setting in every
             if (rules is None or setting.rule.name in rules) and setting.route in routes and setting.cost <= max_cost
         ]
-        return CatalogueStudy(tuple(_row(setting, order, controls, scale) for setting in chosen for order in orders))
-
-
-def _row(setting: Setting, order: int, controls: bool, scale: float) -> CatalogueRow:
-    limit = modified_equation(setting.rule, setting.regime, order=order)
-    names = (setting.rule.name, setting.regime.name, order, setting.route)
-    claimed = order * float(setting.regime.grade)
-    if not isinstance(limit, Limit):
-        return CatalogueRow(*names, claimed, {}, {}, exists=False)
-    question = setting.question(limit)
-    wrong = [p for p in _perturbed(question, scale) if p.power < claimed] if controls else []
-    measured = ROUTES[setting.route](question, (None, *wrong))
-    if measured is None:
-        raise ValueError(f"the moments of {names[0]} ({names[1]}) are not closed on the problem of the study")
-    own, *others = (_fits(question, one) for one in measured)
-    found = {change: judge_together(list(fits.values()), claimed) for change, fits in zip(wrong, others, strict=True)}
-    return CatalogueRow(*names, claimed, own, found)
-
-
-def _perturbed(question: Question, scale: float) -> tuple[Perturbation, ...]:
-    """The coefficients of the equation as it is integrated, without terms that the problem's noise does not have."""
-    return perturbations(question.sde(question.learning_rates[0]).limit, scale)
-
-
-def _fits(question: Question, measured: Measured) -> dict[str, OrderFit]:
-    return {
-        name: fit_order(
-            question.learning_rates,
-            measured.errors[:, column],
-            measured.deviations[:, column],
-            remainder_exponent=float(question.limit.regime.grade),
-            learning_rate_unit=question.learning_rate_unit,
-            claimed_order=question.claimed_order,
-        )
-        for column, name in enumerate(question.observables)
-    }
+        rows = (catalogue_row(one, order, controls=controls, scale=scale) for one in chosen for order in orders)
+        return CatalogueStudy(tuple(rows))

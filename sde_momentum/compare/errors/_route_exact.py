@@ -1,126 +1,98 @@
 """The route without sampling for linear rules on quadratic losses: closed first and second moments."""
 
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
-from sde_momentum.compare.exact._affine import Moments
-from sde_momentum.compare.exact._linearize import affine_chain, affine_sde, expectation, magnitude, quadratic_observable
-from sde_momentum.compare.exact._scheduled_chain import scheduled_chain_moments
-from sde_momentum.compare.exact._scheduled_sde import scheduled_sde_moments
+from sde_momentum.compare.errors._scheduled_errors import scheduled_errors
+from sde_momentum.compare.exact._linearize import REMEDY, expected_and_size, quadratic_observable, require_linear
+from sde_momentum.compare.exact._stacked import affine_chains, affine_sdes
 from sde_momentum.compare.orders._measured import Measured, NotApplicable
 from sde_momentum.compare.question._question import Question, parameter_columns, raveled
-from sde_momentum.dynamics import SDE, Chain
 
 # Sums of a few hundred products of doubles are trusted to so many roundings.
 _ROUNDINGS = 32
-# What integration in time may be off by, beside what is subtracted, where it is said to have converged.
-_CONVERGED = 1e-11
-_REMEDY = "; use method='transition' for states of one or two components, or method='coupled'"
+# Errors without deviation are trusted to seven digits by the fit.
+_TRUSTED = 1e-7
 
 
-class _Row(NamedTuple):
-    """Errors and residuals at one learning rate, shape `(observables, times)`, and what must be said about them."""
-
-    errors: np.ndarray
-    residuals: np.ndarray
-    converged: bool = True
-    jump: float | None = None
-
-
-def exact_errors(question: Question, rates: Sequence[float]) -> Measured:
+def exact_errors(questions: Sequence[Question], rates: Sequence[float]) -> list[Measured]:
     """Errors from closed moments; at t1 = ∞ those of the stationary laws.
 
     Where schedules change the coefficients, the equation's moments are integrated: the errors come with what two meshes
     differ by, and with the rounding of the steps.
+
+    Args:
+        questions: what is compared, one limit and changes of it; the rule is the same for all, and solved once.
+        rates: learning rates.
 
     Raises:
         NotApplicable: the moments of rule, limit or an observable are not closed, or a stationary law is asked for
             under schedules.
         ValueError: a scheduled coefficient of the limit is not finite at some time.
     """
-    scheduled, finite = bool(question.limit.regime.schedules), math.isfinite(question.t1)
-    if scheduled and not finite:
+    scheduled = bool(questions[0].limit.regime.schedules)
+    if scheduled and math.isinf(questions[0].t1):
         raise NotApplicable("while coefficients change with time there is no stationary law: ask at a finite t1.")
-    row = _scheduled_row if scheduled else _row
     with jax.enable_x64(True):
-        question = question.in_double_precision()
-        quadratics = _quadratics(question)
-        rows = [row(question, float(rate), quadratics) for rate in rates]
-    errors, residuals = (np.stack(part) for part in list(zip(*rows, strict=True))[:2])
-    method = "exact moments" if finite else "exact moments of the stationary laws"
-    if scheduled:
-        method += f" along the schedules, residual at most {residuals.max():.1e}"
-    jumps = [row.jump for row in rows if row.jump is not None]
-    if jumps:
-        method += f"; the limit's coefficients jump inside a step, at {jumps[0]:.4g}: errors need not follow a power"
-    return Measured(errors, residuals, method, converged=np.array([row.converged for row in rows]))
+        doubled = [question.in_double_precision() for question in questions]
+        quadratics = _quadratics(doubled[0])
+        return (scheduled_errors if scheduled else _constant_errors)(doubled, rates, quadratics)
 
 
 def _quadratics(question: Question) -> list[Any]:
     """The observables as quadratic functions."""
+    found = {name: quadratic_observable(f, question.parameters_at_start) for name, f in question.observables.items()}
+    for name, quadratic in found.items():
+        if quadratic is None:
+            raise NotApplicable(f"observable `{name}` is not quadratic, so moments do not give it{REMEDY}.")
+    return list(found.values())
+
+
+def _constant_errors(questions: Sequence[Question], rates: Sequence[float], quadratics: list[Any]) -> list[Measured]:
+    """Errors where coefficients stay."""
+    first = questions[0]
+    what = "exact moments" if math.isfinite(first.t1) else "exact moments of the stationary laws"
+    chains = [first.chain(rate) for rate in rates]
+    steps = [_steps(first, float(chain.step_time)) for chain in chains]
+    discrete = _expected(first, chains, affine_chains, steps, quadratics)
     found = []
-    for name, function in question.observables.items():
-        found.append(quadratic_observable(function, question.parameters_at_start))
-        if found[-1] is None:
-            raise NotApplicable(f"observable `{name}` is not quadratic, so moments do not give it{_REMEDY}.")
+    for question in questions:
+        equations, times = [question.sde(rate) for rate in rates], [question.times for _ in rates]
+        continuous = _expected(question, equations, affine_sdes, times, quadratics)
+        found.append(Measured(*_difference(discrete, continuous, np.array(steps, dtype=float)), what))
     return found
 
 
-def _row(question: Question, rate: float, quadratics: list[Any]) -> _Row:
-    """Errors at one learning rate."""
-    process, equation = question.chain(rate), question.sde(rate)
-    discrete = _linear(affine_chain(process, question.x0), "rule")
-    continuous = _linear(affine_sde(equation, question.x0), "limit")
-    if math.isinf(question.t1):
-        laws = [_with_axis(discrete.stationary()), _with_axis(continuous.stationary())]
-    else:
-        steps = question.steps(float(process.step_time))
-        starts = [raveled(p.init(question.x0)) for p in (process, equation)]
-        laws = [discrete.moments(starts[0], steps), continuous.moments(starts[1], question.times)]
-    values, sizes = _expectations(question, (process, equation), laws, quadratics)
-    errors, size = values[0] - values[1], np.max(sizes, axis=0)
-    # A difference within the rounding of what is subtracted is none: it follows no power of the learning rate.
-    errors = np.where(np.abs(errors) > _ROUNDINGS * np.finfo(float).eps * size, errors, 0.0)
-    return _Row(errors, np.zeros_like(errors))
+def _steps(question: Question, step_time: float) -> Sequence[float]:
+    return question.times if math.isinf(question.t1) else question.steps(step_time)
 
 
-def _scheduled_row(question: Question, rate: float, quadratics: list[Any]) -> _Row:
-    """The same where coefficients change with time."""
-    process, equation = question.chain(rate), question.sde(rate)
-    steps = question.steps(float(process.step_time))
-    discrete = _linear(scheduled_chain_moments(process, question.x0, steps), "rule")
-    continuous = _linear(scheduled_sde_moments(equation, question.x0, question.times), "limit")
-    laws = [discrete, continuous.sharp, continuous.rough]
-    values, sizes = _expectations(question, (process, equation, equation), laws, quadratics)
-    apart, size = np.abs(values[1] - values[2]), np.max(sizes, axis=0)
-    # One rounding in each of the steps, as if they all had the same sign.
-    rounding = np.finfo(float).eps / 2 * np.array(steps) * size
-    converged = bool(np.all(apart <= _CONVERGED * size))
-    return _Row(values[0] - values[1], apart + rounding, converged, continuous.jump)
-
-
-def _expectations(
-    question: Question, processes: Sequence[Chain | SDE], laws: Sequence[Moments], quadratics: list[Any]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Expected observables under each law, and the size of what they are sums of: `(laws, observables, times)`."""
-    values, sizes = [], []
-    for process, law in zip(processes, laws, strict=True):
-        columns = parameter_columns(process.init(question.x0), question.parameters)
-        parts = [(m[columns], s[np.ix_(columns, columns)]) for m, s in zip(law.mean, law.covariance, strict=True)]
-        values.append([[expectation(quadratic, *part) for part in parts] for quadratic in quadratics])
-        sizes.append([[magnitude(quadratic, *part) for part in parts] for quadratic in quadratics])
-    return np.array(values), np.array(sizes)
-
-
-def _linear(found: Any, what: str) -> Any:
-    if found is None:
-        raise NotApplicable(f"the {what} is not linear on this problem, so its moments are not closed{_REMEDY}.")
-    return found
+def _expected(question: Question, processes: Sequence[Any], read: Callable, times: Sequence, quadratics: list[Any]):
+    """Expectations, and the sizes of what they are sums of: shape `(rates, 2, observables, times)`."""
+    starts = [process.init(question.x0) for process in processes]
+    forms = require_linear(read(processes, starts[0]), "rule" if read is affine_chains else "limit")
+    columns = parameter_columns(starts[0], question.parameters)
+    table = []
+    for form, start, instants in zip(forms, starts, times, strict=True):
+        law = _with_axis(form.stationary()) if math.isinf(instants[-1]) else form.moments(raveled(start), instants)
+        table.append(expected_and_size(quadratics, law, columns))
+    return np.array(table)
 
 
 def _with_axis(law: Any) -> Any:
     return law._replace(mean=law.mean[None], covariance=law.covariance[None])
+
+
+def _difference(discrete: np.ndarray, continuous: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Errors, and what rounding leaves unknown of them; shape `(rates, observables, times)`."""
+    precision, errors = np.finfo(float).eps, discrete[:, 0] - continuous[:, 0]
+    # A difference within the rounding of what is subtracted is none: it follows no power of the learning rate.
+    zero = np.abs(errors) <= _ROUNDINGS * precision * np.maximum(discrete[:, 1], continuous[:, 1])
+    # The matrix of a step is rounded once, and taken to the power of their number: felt after millions of steps.
+    rounding = precision / 2 * np.abs(discrete[:, 0]) * np.where(np.isfinite(steps), steps, 0.0)[:, None]
+    felt = ~zero & (rounding > _TRUSTED * np.abs(errors))
+    return np.where(zero, 0.0, errors), np.where(felt, rounding, 0.0)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,14 +12,15 @@ from sde_momentum.compare.question._question import Question
 from sde_momentum.compare.transition._chebyshev import LARGEST
 from sde_momentum.compare.transition._noise_points import describe_noise, noise_points, with_few_normals
 from sde_momentum.compare.transition._sides import Side
-from sde_momentum.dynamics import SDE, Chain
 
 
-def transition_errors(question: Question, rates: Sequence[float], *, thorough: bool = True) -> Measured:
+def transition_errors(
+    questions: Sequence[Question], rates: Sequence[float], *, thorough: bool = True
+) -> list[Measured]:
     """Errors from transition operators, with the residual of their own refinement in place of standard errors.
 
     Args:
-        question: what is compared.
+        questions: what is compared, one limit and changes of it; the rule is the same for all, and solved once.
         rates: learning rates.
         thorough: take states of up to twenty components, and minutes for a box in two dimensions where frames do not
             converge; otherwise up to two, and give up there.
@@ -27,24 +29,33 @@ def transition_errors(question: Question, rates: Sequence[float], *, thorough: b
         NotApplicable: too many components, noise that no finite sum gives, the stationary law asked for, an observable
             that is not finite on the grid, or a process that leaves every box with a probability that matters.
     """
-    if math.isinf(question.t1):
+    if math.isinf(questions[0].t1):
         raise NotApplicable("transition operators need a finite t1: take several relaxation times.")
-    size = _checked_size(question, rates[0], LARGEST if thorough else 2)
+    size = _checked_size(questions[0], rates[0], LARGEST if thorough else 2)
     with jax.enable_x64(True):
-        question = question.in_double_precision()
+        questions = [question.in_double_precision() for question in questions]
         # The numbers beside a schedule are compiled in: such programs serve one learning rate.
-        moving = bool(question.limit.regime.schedules)
-        programs = [_Programs(question, float(rate), thorough) for rate in (rates if moving else rates[:1])]
-        rows = [_row(question, float(rate), programs[k if moving else 0]) for k, rate in enumerate(rates)]
+        moving, box = bool(questions[0].limit.regime.schedules), thorough or size == 1
+        programs = [_Programs(questions[0], float(rate), box) for rate in (rates if moving else rates[:1])]
+        rows = [_row(questions, float(rate), programs[k if moving else 0]) for k, rate in enumerate(rates)]
+    found = [_measured(question, rates, row) for question, row in zip(questions, zip(*rows, strict=True), strict=True)]
+    if size > 1 and not (thorough or np.all(found[0].converged)):
+        raise NotApplicable("moving frames do not converge; a box in two dimensions takes method='transition'.")
+    return found
+
+
+def _measured(question: Question, rates: Sequence[float], rows: Sequence[Any]) -> Measured:
     errors, residuals, converged = (np.stack(part) for part in zip(*rows, strict=True))
-    if not np.all(np.isfinite(errors)):
-        bad = [float(rate) for rate, row in zip(rates, errors, strict=True) if not np.all(np.isfinite(row))]
+    lost = ~np.isfinite(errors)
+    if question.change is None and np.any(lost):
+        bad = [float(rate) for rate, row in zip(rates, lost, strict=True) if np.any(row)]
         raise NotApplicable(
             f"rule or limit leaves every box at learning rates {bad}: lower them, shorten t1, or use method='coupled'."
         )
-    if size > 1 and not (thorough or converged.all()):
-        raise NotApplicable("moving frames do not converge; a box in two dimensions takes method='transition'.")
     method = f"transition operators, {describe_noise(question.problem)}, residual at most {residuals.max():.1e}"
+    # What no level confirmed is unknown: an uncertainty as large as the error itself leaves it below every gate.
+    errors = np.where(lost, 0.0, errors)
+    residuals = np.where(np.isfinite(residuals) & ~lost, residuals, 1 + np.abs(errors))
     return Measured(errors, residuals, method, converged=converged)
 
 
@@ -63,38 +74,35 @@ def _checked_size(question: Question, rate: float, largest: int) -> int:
     return max(sizes)
 
 
-def _row(question: Question, rate: float, programs: "_Programs"):
-    """Errors and residuals at one learning rate, shape `(observables, times)`, and whether all converged."""
-    process, equation = programs.processes(rate)
-    left = programs.chain.at(process, process.init(question.x0))
-    right = programs.sde.at(equation, equation.init(question.x0))
-    box = {"box": programs.box and (programs.thorough or len(left.start) == len(right.start) == 1)}
-    cells, good = [], True
-    for time, steps in zip(question.times, question.steps(float(process.step_time)), strict=True):
-        discrete = left.chain_expectation(steps, programs.law, programs.table, **box)
-        continuous = right.sde_expectation(time, **box)
-        good = good and discrete.converged and continuous.converged
-        cells.append((discrete.values - continuous.values, discrete.residuals + continuous.residuals))
-    errors, residuals = (np.stack(part, axis=-1) for part in zip(*cells, strict=True))
-    return errors, residuals, good
+def _row(questions: Sequence[Question], rate: float, programs: "_Programs") -> list[Any]:
+    """For every question errors and residuals at one rate, shape `(observables, times)`, and whether all converged."""
+    question, box = questions[0], {"box": programs.box}
+    process = question.chain(rate, programs.small)
+    left, steps = programs.chain.at(process, process.init(question.x0)), question.steps(float(process.step_time))
+    discrete = [left.chain_expectation(count, programs.law, programs.table, **box) for count in steps]
+    found = []
+    for question in questions:
+        equation = question.sde(rate)
+        right = programs.sde.at(equation, equation.init(question.x0))
+        continuous = [right.sde_expectation(time, **box) for time in question.times]
+        pairs = list(zip(discrete, continuous, strict=True))
+        errors = np.stack([a.values - b.values for a, b in pairs], axis=-1)
+        residuals = np.stack([a.residuals + b.residuals for a, b in pairs], axis=-1)
+        found.append((errors, residuals, all(a.converged and b.converged for a, b in pairs)))
+    return found
 
 
 class _Programs:
     """The compiled functions of both sides, made once: learning rates differ in arrays only."""
 
-    def __init__(self, question: Question, rate: float, thorough: bool):
-        self.question, self.thorough = question, thorough
+    def __init__(self, question: Question, rate: float, box: bool):
         # A box takes the same coefficients at all times.
-        self.box = not question.limit.regime.schedules
+        self.box = box and not question.limit.regime.schedules
         self.small = with_few_normals(
             question.problem, sum(leaf.size for leaf in jax.tree.leaves(question.parameters_at_start))
         )
         self.law, self.table = noise_points(self.small)
-        self.chain, self.sde = (self._side(process) for process in self.processes(rate))
-
-    def processes(self, rate: float) -> tuple[Chain, SDE]:
-        """Rule and limit at a learning rate."""
-        return self.question.chain(rate, self.small), self.question.sde(rate)
-
-    def _side(self, process: Chain | SDE) -> Side:
-        return Side(process, process.init(self.question.x0), self.question.observables, self.question.parameters)
+        self.chain, self.sde = (
+            Side(process, process.init(question.x0), question.observables, question.parameters)
+            for process in (question.chain(rate, self.small), question.sde(rate))
+        )

@@ -128,8 +128,8 @@ def weak_error(
 def _measure(question: Question, rates: np.ndarray, sampling: Sampling, method: Route) -> Measured:
     """The route that was named, or the first that serves the question."""
     routes = {
-        "exact": lambda: exact_errors(question, rates),
-        "transition": lambda: transition_errors(question, rates, thorough=method == "transition"),
+        "exact": lambda: exact_errors([question], rates)[0],
+        "transition": lambda: transition_errors([question], rates, thorough=method == "transition")[0],
         "coupled": lambda: coupled_errors(question, rates, sampling),
         "multilevel": lambda: multilevel_errors(question, rates, sampling),
     }

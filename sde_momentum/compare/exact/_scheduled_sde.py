@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, PyTree
 
 from sde_momentum.compare.exact._affine import Moments
-from sde_momentum.compare.exact._forms_in_time import AffineForms, affine_forms
+from sde_momentum.compare.exact._affine_forms import AffineForms, affine_forms
 from sde_momentum.compare.exact._panels import GAUSS, halves, resolved_panels, times_in
 from sde_momentum.dynamics import SDE
 

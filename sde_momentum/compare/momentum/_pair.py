@@ -12,10 +12,10 @@ from jax.scipy.linalg import block_diag as joined
 from jaxtyping import Array, ArrayLike, PyTree
 from scipy.linalg import block_diag
 
-from sde_momentum.compare.catalogue._stacked import affine_chains, scheduled_chain
 from sde_momentum.compare.coupling._paired import PairedChains
 from sde_momentum.compare.exact._affine_chain import AffineChain
 from sde_momentum.compare.exact._linearize import magnitude, quadratic_observable
+from sde_momentum.compare.exact._stacked import affine_chains, scheduled_chain
 from sde_momentum.compare.momentum._schedule import MomentumSchedule
 from sde_momentum.compare.question._observables import Observable
 from sde_momentum.dynamics import Chain

@@ -68,7 +68,7 @@ class OrderFit:
         if self.snr < MINIMUM_SNR:
             return Verdict.MONTE_CARLO_FLOOR
         if self.leading_ratio < MINIMUM_LEADING_RATIO:
-            return Verdict.MONTE_CARLO_FLOOR if np.isfinite(self.snr) else Verdict.NOT_ASYMPTOTIC
+            return Verdict.MONTE_CARLO_FLOOR if self.snr < NEARLY_EXACT else Verdict.NOT_ASYMPTOTIC
         if self.bias_fraction > MAXIMUM_BIAS_FRACTION:
             return Verdict.SOLVER_BIAS
         if self.fit_probability < FIT_TEST_LEVEL or self.remainder_fraction > 0.5:

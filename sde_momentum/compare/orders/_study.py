@@ -9,7 +9,7 @@ import xarray as xr
 
 from sde_momentum.compare.orders._measured import Measured
 from sde_momentum.compare.orders._order_fit import OrderFit, fit_order
-from sde_momentum.compare.orders._verdict import Verdict, judge
+from sde_momentum.compare.orders._verdict import Verdict, judge_observables
 from sde_momentum.compare.question._question import Question
 
 
@@ -41,12 +41,10 @@ class WeakError:
     def verdict(self) -> Verdict:
         """What the observables together say of the claimed order.
 
-        The worst counts, as in `judge`. Only an observable whose error is below the noise, or exactly zero, is set
-        aside as long as another one shows its error: it proves nothing either way, and nothing speaks against it.
+        The worst counts, as in `judge`; one whose error is below the noise, or exactly zero, is set aside as long as
+        another shows its error.
         """
-        fits = list(self.orders.values())
-        seen = [fit for fit in fits if judge(fit, self.claimed_order) is not Verdict.MONTE_CARLO_FLOOR]
-        return judge(seen or fits, self.claimed_order)
+        return judge_observables(self.orders.values(), self.claimed_order)
 
     @property
     def converged(self) -> bool:
@@ -109,7 +107,7 @@ class WeakError:
 def make_study(
     question: Question, rates: np.ndarray, measured: Measured, *, confidence: float, unit: float
 ) -> WeakError:
-    """Label the numbers and fit the orders.
+    """Label the numbers, fit the orders, and say what was compared and how.
 
     Args:
         question: what was compared.
@@ -118,8 +116,30 @@ def make_study(
         confidence: of the intervals of the orders.
         unit: natural unit of the learning rate.
     """
-    grade = float(question.limit.regime.grade)
-    claimed = question.limit.order * grade
+    dataset = _labelled(question, rates, measured)
+    dataset.attrs |= {
+        "rule": question.rule.name,
+        "limit": str(question.limit),
+        "regime": str(question.limit.regime),
+        "t1": question.t1,
+        "method": measured.method,
+        "learning_rate_unit": unit,
+        "hyperparameters": json.dumps({k: plain_number(v) for k, v in question.hyperparameters.items()}),
+        "plan": measured.plan,
+        "caveats": "; ".join(question.sde(float(rates[0])).caveats),
+    }
+    return WeakError(dataset, _fits(dataset, unit, confidence, measured.correlation), question.claimed_order, unit)
+
+
+def measured_orders(
+    question: Question, rates: np.ndarray, measured: Measured, *, confidence: float, unit: float
+) -> dict[str, OrderFit]:
+    """The orders of `make_study` alone, without the words: observable → fit at the last time."""
+    return _fits(_labelled(question, rates, measured), unit, confidence, measured.correlation)
+
+
+def _labelled(question: Question, rates: np.ndarray, measured: Measured) -> xr.Dataset:
+    """What was measured with its coordinates, and the claim that it is fitted to."""
     zero = np.zeros_like(measured.errors)
     table = {
         "error": measured.errors,
@@ -128,26 +148,15 @@ def make_study(
         "solver_bias_standard_error": zero if measured.bias_deviations is None else measured.bias_deviations,
     }
     converged = np.full(len(rates), True) if measured.converged is None else measured.converged
-    attributes = {
-        "rule": question.rule.name,
-        "limit": str(question.limit),
-        "regime": str(question.limit.regime),
-        "t1": question.t1,
-        "method": measured.method,
-        "claimed_order": claimed,
-        "remainder_exponent": grade,
-        "learning_rate_unit": unit,
-        "hyperparameters": json.dumps({k: plain_number(v) for k, v in question.hyperparameters.items()}),
-        "plan": measured.plan,
-        "caveats": "; ".join(question.sde(float(rates[0])).caveats),
-    }
-    dataset = xr.Dataset(
+    return xr.Dataset(
         {name: (("learning_rate", "observable", "time"), values) for name, values in table.items()}
         | {"converged": ("learning_rate", converged)},
         coords={"learning_rate": rates, "observable": list(question.observables), "time": list(question.times)},
-        attrs=attributes,
+        attrs={
+            "claimed_order": question.claimed_order,
+            "remainder_exponent": float(question.limit.regime.grade),
+        },
     )
-    return WeakError(dataset, _fits(dataset, unit, confidence, measured.correlation), claimed, unit)
 
 
 def _fits(

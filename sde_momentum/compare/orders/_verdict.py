@@ -108,7 +108,7 @@ def judge(fit, claimed_order):
         return Verdict.REFUTED
     if low > claimed_order - fit.remainder_exponent:
         return Verdict.CONFIRMED if _is_asymptotic(fit, claimed_order) else Verdict.NOT_ASYMPTOTIC
-    return Verdict.NOT_ASYMPTOTIC if fit.snr == float("inf") else Verdict.MONTE_CARLO_FLOOR
+    return Verdict.MONTE_CARLO_FLOOR if fit.snr < NEARLY_EXACT else Verdict.NOT_ASYMPTOTIC
 
 
 def checked_order(claimed_order):
@@ -146,19 +146,19 @@ def _is_settling(fit):
     return after <= max(before, _SETTLED * fit.remainder_exponent)
 
 
-def judge_together(fits, claimed_order):
-    """Say what the fits of several observables, of one study, mean for a claim on all of them.
+def judge_observables(fits, claimed_order):
+    """Say what the fits of all observables of one study mean for a claim on all of them.
 
-    One that is refuted refutes the claim. One that answers nothing, because its error is lost in the noise or because
-    its leading coefficient is accidentally small, is set aside as long as another one answers.
+    The worst counts, as in `judge`. Only an observable whose error is below the noise, or exactly zero, is set aside as
+    long as another one shows its error: it proves nothing either way, and nothing speaks against it.
 
     Args:
         fits: `OrderFit`s, one per observable.
         claimed_order: $p$.
     """
-    verdicts = [judge(fit, claimed_order) for fit in fits]
-    answers = [verdict for verdict in verdicts if verdict.is_answer]
-    return _worst(answers or verdicts)
+    fits = list(fits)
+    seen = [fit for fit in fits if judge(fit, claimed_order) is not Verdict.MONTE_CARLO_FLOOR]
+    return judge(seen or fits, claimed_order)
 
 
 def _worst(verdicts):

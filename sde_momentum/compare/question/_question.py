@@ -1,7 +1,8 @@
 """What is compared with what: a rule and its limit on a problem, without the learning rate."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from numbers import Integral
 from typing import Any
 
@@ -65,6 +66,7 @@ class Question:
         given = dict(observables) if observables is not None else default_observables(problem)
         self.observables = check_observables(given, self.parameters_at_start)
         self.hyperparameters = dict(hyperparameters or {})
+        self.change: Callable[[SDE], SDE] | None = None
 
     @property
     def t1(self) -> float:
@@ -82,24 +84,35 @@ class Question:
         """Name of the parameters in the state."""
         return self.rule.state[0]
 
+    @property
+    def claimed_order(self) -> float:
+        """The power of the learning rate that the limit promises."""
+        return self.limit.order * float(self.limit.regime.grade)
+
     def chain(self, learning_rate: float, problem: AbstractProblem | None = None) -> Chain:
         """The optimizer at one learning rate, on the problem or on another one."""
         problem = self.problem if problem is None else problem
         return chain(self.rule, problem, regime=self.limit.regime, learning_rate=learning_rate, **self.hyperparameters)
 
     def sde(self, learning_rate: float, problem: AbstractProblem | None = None) -> SDE:
-        """The limit at one learning rate."""
+        """The limit at one learning rate, changed where the question is one of `with_change`."""
         problem = self.problem if problem is None else problem
-        return sde(self.limit, problem, learning_rate=learning_rate, **self.hyperparameters)
+        equation = sde(self.limit, problem, learning_rate=learning_rate, **self.hyperparameters)
+        return equation if self.change is None else self.change(equation)
 
     def steps(self, step_time: float) -> list[int]:
         """The times in steps."""
         return [whole_steps(time, step_time, "t1" if time == self.t1 else "a time of `saves`") for time in self.times]
 
+    def with_change(self, change: Callable[[SDE], SDE]) -> "Question":
+        """The same question about another equation: `change` replaces numbers in the limit's, and nothing else."""
+        twin = copy(self)
+        twin.change = change
+        return twin
+
     def in_double_precision(self) -> "Question":
         """The same question with every number of problem and start in float64; 64-bit JAX must be on."""
-        twin = object.__new__(Question)
-        twin.__dict__.update(self.__dict__)
+        twin = copy(self)
         twin.problem, twin.x0 = _double(self.problem), _double(self.x0)
         return twin
 

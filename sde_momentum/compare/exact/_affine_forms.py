@@ -10,13 +10,11 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, PyTree
 
-from sde_momentum.compare.exact._linearize import is_straight
+from sde_momentum.compare.exact._straight import TOLERANCE, is_straight
 
 _PROBES = 4
 # States of more components are tried for linearity before their matrices are formed.
 _LARGE = 16
-# Processes built in 64 bits meet this; one that is not affine misses it by many orders of magnitude.
-_TOLERANCE = 1e-9
 # Mixed derivatives below this are those of additive noise.
 _NO_PRODUCT = 1e-14
 
@@ -60,7 +58,7 @@ def affine_forms(move: Callable, process: Any, numbers: PyTree[Array], state: Py
     if np.any(np.abs(product) > _NO_PRODUCT):
         *parts, _, values = map(np.asarray, _read(move, process, numbers, state, probes, True))
     forms = AffineForms(*parts, *([] if len(parts) == 4 else [None]))
-    return forms if np.all(_misfit(forms, probes, values) < _TOLERANCE) else None
+    return forms if np.all(_misfit(forms, probes, values) < TOLERANCE) else None
 
 
 @eqx.filter_jit

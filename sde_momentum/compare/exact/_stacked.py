@@ -1,4 +1,4 @@
-"""The affine form of many processes of one shape, read off in one compiled call."""
+"""The affine forms of many processes of one shape, such as a rule at several learning rates."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -7,17 +7,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, PyTree
 
 from sde_momentum.compare.exact._affine_chain import AffineChain
+from sde_momentum.compare.exact._affine_forms import affine_forms
 from sde_momentum.compare.exact._affine_sde import AffineSDE
 from sde_momentum.compare.question._independent_steps import require_independent_steps
 from sde_momentum.dynamics import SDE, Chain
-
-_PROBES = 4
-# Processes built in 64 bits meet this; a process that is not affine misses it by many orders of magnitude.
-_TOLERANCE = 1e-9
 
 
 def affine_chains(chains: Sequence[Chain], state: PyTree[Any]) -> list[AffineChain] | None:
@@ -33,7 +29,7 @@ def affine_chains(chains: Sequence[Chain], state: PyTree[Any]) -> list[AffineCha
     for chain in chains:
         require_independent_steps(chain.problem, "the affine form of a chain", ", or simulate the chain")
     twins = [eqx.tree_at(lambda c: c.problem, chain, chain.problem.gaussian()) for chain in chains]
-    found = _forms(twins, state, _chain_step)
+    found = _forms(twins, state, _step)
     return found and [AffineChain(*parts) for parts in found]
 
 
@@ -44,19 +40,13 @@ def affine_sdes(sdes: Sequence[SDE], state: PyTree[Any]) -> list[AffineSDE] | No
         sdes: one limit on one problem at several numbers.
         state: a state, for shapes.
     """
-    found = _forms(sdes, state, _sde_increment)
+    found = _forms(sdes, state, _increment)
     return found and [AffineSDE(*parts) for parts in found]
 
 
-def _chain_step(chain: Chain, state: PyTree[Array], w: Array) -> PyTree[Array]:
-    return chain.step(0, state, w)
-
-
-def _sde_increment(sde: SDE, state: PyTree[Array], w: Array) -> PyTree[Array]:
-    return sde.increment(0.0, state, None, 1.0, w)
-
-
-def scheduled_chain(chain: Chain, state: PyTree[Any], schedules: Mapping[str, np.ndarray]):
+def scheduled_chain(
+    chain: Chain, state: PyTree[Any], schedules: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, ...] | None:
     """One chain at many hyperparameters: arrays (A, b, C, A_a) with a leading axis over them, or None.
 
     Args:
@@ -69,47 +59,34 @@ def scheduled_chain(chain: Chain, state: PyTree[Any], schedules: Mapping[str, np
     count = len(next(iter(schedules.values())))
     stacked = jax.tree.map(lambda leaf: jnp.broadcast_to(jnp.asarray(leaf, float), (count, *np.shape(leaf))), dynamic)
     values = stacked.hyperparameters | {name: jnp.asarray(value, float) for name, value in schedules.items()}
-    *parts, residuals = _read(eqx.tree_at(lambda c: c.hyperparameters, stacked, values), static, state, _chain_step)
-    return tuple(np.asarray(part) for part in parts) if np.all(np.asarray(residuals) < _TOLERANCE) else None
+    forms = affine_forms(_step, static, eqx.tree_at(lambda c: c.hyperparameters, stacked, values), state)
+    if forms is None:
+        return None
+    size, noises = forms.noise.shape[1:]
+    products = np.zeros((count, noises, size, size)) if forms.multiplicative is None else forms.multiplicative
+    return forms.matrix, forms.offset, forms.noise, products
 
 
-def _forms(processes: Sequence[Any], state: PyTree[Any], move: Callable):
+def _step(static: Chain, numbers: Chain, state: PyTree[Array], w: Array) -> PyTree[Array]:
+    return eqx.combine(numbers, static).step(0, state, w)
+
+
+def _increment(static: SDE, numbers: SDE, state: PyTree[Array], w: Array) -> PyTree[Array]:
+    return eqx.combine(numbers, static).increment(0.0, state, None, 1.0, w)
+
+
+def _forms(processes: Sequence[Any], state: PyTree[Any], move: Callable) -> list[tuple[np.ndarray | None, ...]] | None:
     """(A, b, C, multiplicative or None) of each process; None where the move is not affine in state times noise."""
     dynamic, static = zip(*(eqx.partition(process, _numbers(process)) for process in processes), strict=True)
     stacked = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf, float) for leaf in leaves]), *dynamic)
-    *parts, residuals = _read(stacked, static[0], state, move)
-    if not np.all(np.asarray(residuals) < _TOLERANCE):
+    forms = affine_forms(move, static[0], stacked, state)
+    if forms is None:
         return None
-    rows = zip(*(np.asarray(part) for part in parts), strict=True)
-    return [(a, b, c, m if np.max(np.abs(m), initial=0.0) > 1e-14 else None) for a, b, c, m in rows]
+    products = [None] * len(processes) if forms.multiplicative is None else forms.multiplicative
+    return list(zip(forms.matrix, forms.offset, forms.noise, products, strict=True))
 
 
 def _numbers(process: Any) -> Any:
     """What differs between the processes: every number but those of the problem."""
     marks = jax.tree.map(lambda leaf: isinstance(leaf, float | np.ndarray | jax.Array), process)
     return eqx.tree_at(lambda p: p.problem, marks, replace_fn=lambda part: jax.tree.map(lambda _: False, part))
-
-
-@eqx.filter_jit
-def _read(stacked: Any, static: Any, state: PyTree[Any], move: Callable):
-    flat, unravel = ravel_pytree(jax.tree.map(lambda leaf: jnp.asarray(leaf, float), state))
-    size = flat.shape[0]
-
-    def one(numbers: Any):
-        process = eqx.combine(numbers, static)
-        noises = process.noise_dim
-        function = lambda z, w: ravel_pytree(move(process, unravel(z), w))[0]
-        zero, quiet = jnp.zeros(size), jnp.zeros(noises)
-        matrix, offset = jax.jacfwd(function)(zero, quiet), function(zero, quiet)
-        noise = jax.jacfwd(function, argnums=1)(zero, quiet)
-        mixed = jnp.moveaxis(jax.jacfwd(jax.jacfwd(function), argnums=1)(zero, quiet), -1, 0)
-        generator = np.random.default_rng(0)
-        residuals = []
-        for _ in range(_PROBES):
-            z, w = jnp.asarray(generator.normal(size=size)), jnp.asarray(generator.normal(size=noises))
-            value = function(z, w)
-            model = matrix @ z + offset + noise @ w + jnp.einsum("aij,j,a->i", mixed, z, w)
-            residuals.append(jnp.max(jnp.abs(value - model)) / (1 + jnp.max(jnp.abs(value))))
-        return matrix, offset, noise, mixed, jnp.max(jnp.stack(residuals))
-
-    return jax.vmap(one)(stacked)
