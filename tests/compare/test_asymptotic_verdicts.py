@@ -33,6 +33,21 @@ def test_a_local_order_that_runs_away_is_not_settled():
     assert fit.verdict is Verdict.NOT_ASYMPTOTIC
 
 
+def test_near_the_unit_nothing_is_confirmed():
+    """Learning rates from the unit down give an interval of a whole power of η, which confirms no order."""
+    for errors in (ETA, ETA + 1e-4):
+        assert fit_order(ETA, errors, 0.0, learning_rate_unit=0.1, claimed_order=1).verdict is Verdict.NOT_ASYMPTOTIC
+        assert fit_order(ETA / 10, errors, 0.0, learning_rate_unit=0.1, claimed_order=1).order > 0.9
+
+
+@pytest.mark.parametrize("share", [3e-4, 1e-3, 1e-2])
+def test_a_lower_order_about_to_show_confirms_nothing(share):
+    """η(1 + 0.1η) + share has order 0, of which two percent and more show at these learning rates."""
+    fit = fit_order(ETA, ETA * (1 + 0.1 * ETA) + share, 0.0, claimed_order=1)
+    assert fit.verdict is not Verdict.CONFIRMED
+    assert fit_order(ETA, ETA * (1 + 0.1 * ETA), 0.0, claimed_order=1).verdict is Verdict.CONFIRMED
+
+
 def test_smaller_learning_rates_are_the_remedy():
     """The same error at learning rates beyond its zero has order 1, and refutes order 2."""
     eta = 1e-3 * 2.0 ** -np.arange(4)

@@ -17,6 +17,8 @@ _DENSE = 64
 _ITERATIONS = 24
 # Relaxation times after which what relaxes is gone.
 _LASTS = 4.0
+# Part of a study's learning rates at which the drift is that of its leading order.
+_SMALL = 256.0
 # Squarings of the Jacobian: the norm of its power 2^k has forgotten its shape.
 _SQUARINGS = 10
 
@@ -24,25 +26,32 @@ _SQUARINGS = 10
 def natural_unit(question: Question, learning_rate: float) -> float:
     r"""The learning rate at which a step, with what the rule remembers, is as long as the limit's fastest relaxation.
 
-    With ρ the spectral radius of the Jacobian of the limit's drift at the start (for SGD the largest curvature there),
-    h(η) the clock's time per step and β the largest multiplier of the variables that the limit has eliminated, it
-    solves $h(\eta)\,\rho\,n\,(1+\beta)/(1-\beta) = 1$. Slower than 1/t₁ nothing is called. Errors of a relaxation grow
-    with the time it has lasted, $e^{-\rho t}(1 + \eta\rho^2t + \dots)$, until it has died out: $n = \rho t_1$,
-    between one and four.
+    With ρ the spectral radius of the Jacobian of the limit's drift at the start (for SGD the largest curvature there;
+    of an oscillation its frequency and its damping together, |λ/2 ± iω|), h(η) the clock's time per step and β the
+    largest multiplier of the variables that the limit has eliminated, it solves
+    $h(\eta)\,\rho\,n\,(1+\beta)/(1-\beta) = 1$, where β too may depend on η. Slower than 1/t₁ nothing is called.
+    Errors of a relaxation grow with the time it has lasted, $e^{-\rho t}(1 + \eta\rho^2t + \dots)$, until it has died
+    out: $n = \rho t_1$, between one and four. In this unit the ratios of an expansion's terms are of size one or less,
+    over-, under- and critically damped alike, unless the leading coefficient happens to be small or has died out
+    while the next one stays: then no unit is right, and the fit finds the errors not asymptotic.
 
     Args:
         question: what is compared.
-        learning_rate: one of those of the study; h(η) is a power of η.
+        learning_rate: one of those of the study; what is said of a small part of it is continued as a power of η.
     """
+    small = learning_rate / _SMALL
+    here, below = (_relaxations(question, rate) for rate in (small, small / 2))
+    return float(small * here ** (-1 / math.log2(here / below))) if here else 1.0
+
+
+def _relaxations(question: Question, learning_rate: float) -> float:
+    """How many relaxations the memory of a step lasts, times those that count; zero where nothing moves."""
     process, equation = question.chain(learning_rate), question.sde(learning_rate)
     speed = float(_fastest_rate(equation, equation.init(question.x0)))
     slowest = 0.0 if math.isinf(question.t1) else 1 / question.t1
     speed = max(speed, slowest) if math.isfinite(speed) else slowest
-    if not speed:
-        return 1.0
     lasted = 1.0 if math.isinf(question.t1) else min(max(speed * question.t1, 1.0), _LASTS)
-    steps = lasted * speed * float(process.step_time) * _memory(process, equation)
-    return float(learning_rate * steps ** (-1 / float(question.limit.regime.clock_exponent)))
+    return lasted * speed * float(process.step_time) * _memory(process, equation)
 
 
 def _memory(process: Chain, equation: SDE) -> float:

@@ -9,6 +9,7 @@ import xarray as xr
 
 from sde_momentum.compare.orders._measured import Measured
 from sde_momentum.compare.orders._order_fit import OrderFit, fit_order
+from sde_momentum.compare.orders._suggestion import sufficient_learning_rate
 from sde_momentum.compare.orders._verdict import Verdict, judge_observables
 from sde_momentum.compare.question._question import Question
 
@@ -47,6 +48,20 @@ class WeakError:
         return judge_observables(self.orders.values(), self.claimed_order)
 
     @property
+    def sufficient_learning_rate(self) -> float | None:
+        """The largest learning rate of a study that would be answered if the claim holds, where this one is not.
+
+        All learning rates are meant to be taken smaller by the same factor. None unless the verdict is *not asymptotic
+        yet*, and where no learning rate would do: then a shorter horizon may.
+        """
+        if self.verdict is not Verdict.NOT_ASYMPTOTIC:
+            return None
+        open_fits = [fit for fit in self.orders.values() if fit.verdict is Verdict.NOT_ASYMPTOTIC]
+        found = [sufficient_learning_rate(fit, self.learning_rate_unit) for fit in open_fits]
+        rates = [rate for rate in found if rate is not None]
+        return min(rates) if len(rates) == len(found) else None
+
+    @property
     def converged(self) -> bool:
         """Whether every learning rate met the tolerance of its route; True where there is none to meet."""
         return bool(self.dataset["converged"].all())
@@ -67,7 +82,12 @@ class WeakError:
         """
         part = self.dataset.sel(time=[time], method="nearest", tolerance=1e-9 * max(abs(time), 1.0))
         part.attrs["t1"] = float(time)
-        return WeakError(part, _fits(part, self.learning_rate_unit, self.order.confidence), self.claimed_order)
+        return WeakError(
+            part,
+            _fits(part, self.learning_rate_unit, self.order.confidence),
+            self.claimed_order,
+            self.learning_rate_unit,
+        )
 
     def __str__(self) -> str:
         attributes = self.dataset.attrs
@@ -76,6 +96,8 @@ class WeakError:
         lines.append(
             f"  ({attributes['method']}; terms of one size at a learning rate of {self.learning_rate_unit:.3g})"
         )
+        if self.verdict is Verdict.NOT_ASYMPTOTIC:
+            lines.append(f"  remedy: {self._remedy()}")
         if not self.converged:
             missed = self.dataset["learning_rate"].values[~self.dataset["converged"].values]
             lines.append(
@@ -86,6 +108,12 @@ class WeakError:
         if attributes["plan"]:
             lines += ["  " + line for line in attributes["plan"].splitlines()]
         return "\n".join(lines)
+
+    def _remedy(self) -> str:
+        rate = self.sufficient_learning_rate
+        if rate is None:
+            return "a shorter horizon; no learning rates would do before rounding takes over"
+        return f"learning rates from {rate:.3g} down, or a shorter horizon, would show the order if the claim holds"
 
     def plot(self, axes: Any = None) -> Any:
         """Draw |error| over the learning rate, log–log, with error bars, noise floor, fitted curves and slopes.

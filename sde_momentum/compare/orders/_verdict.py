@@ -10,6 +10,8 @@ SAME_ORDER = 0.05
 NEARLY_EXACT = 1e3
 # Change of the local order, in steps of the grading, below which it may change as it likes.
 _SETTLED = 0.25
+# Change of an order, in the same steps, that rounding may bring about.
+_ROUNDING = 0.004
 
 
 class Verdict(Enum):
@@ -59,7 +61,7 @@ _REMEDY = {
     Verdict.REFUTED: "check the drift correction, the noise factor, the clock and the initial shift of the limit",
     Verdict.MONTE_CARLO_FLOOR: "take more paths, coupled paths, or larger learning rates; exact zeros have no order",
     Verdict.SOLVER_BIAS: "take smaller solver steps, or a solver of higher weak order",
-    Verdict.NOT_ASYMPTOTIC: "take smaller learning rates, or state the remainder's exponent and the natural unit",
+    Verdict.NOT_ASYMPTOTIC: "take smaller learning rates (a study says which), a shorter horizon, or state the unit",
 }
 
 
@@ -75,7 +77,8 @@ def judge(fit, claimed_order):
     An error that follows an expansion has its order on the grading: $p + kr$ or, where the claim is a bound that the
     theorem does not call sharp, $kr$. Without noise to blame (SNR from a thousand on), an interval between two such
     orders, or a local order that changes faster the smaller the learning rate, says that the error is on its way
-    through a zero, and confirms nothing: it is not asymptotic yet.
+    through a zero, or that a lower order is about to show; and an interval as wide as a whole power of the learning
+    rate says that the learning rates are those of the natural unit. They confirm nothing: it is not asymptotic yet.
 
     Args:
         fit: an `OrderFit`, or a sequence of them (one per observable; the worst verdict counts).
@@ -130,20 +133,31 @@ def _is_asymptotic(fit, claimed_order):
     """Whether errors without noise have an order of the grading, and a local order that comes to rest."""
     if fit.snr < NEARLY_EXACT:
         return True
+    if fit.interval[1] - fit.interval[0] >= 1:
+        return False
+    # A lower order that is about to show gives itself away twice: beside the grading, and by running away.
+    running = _SETTLED if _is_on_grading(fit, claimed_order, _ROUNDING) else _ROUNDING
+    return _is_on_grading(fit, claimed_order, SAME_ORDER) and _is_settling(fit, running)
+
+
+def _is_on_grading(fit, claimed_order, tolerance):
+    """Whether the interval holds an order of the grading, up to a tolerance in its steps."""
     low, high = (edge / fit.remainder_exponent for edge in fit.interval)
     shifts = (0.0, claimed_order / fit.remainder_exponent)
-    on_grading = any(np.floor(high + SAME_ORDER - shift) >= low - SAME_ORDER - shift for shift in shifts)
-    return bool(on_grading and _is_settling(fit))
+    return any(np.floor(high + tolerance - shift) >= low - tolerance - shift for shift in shifts)
 
 
-def _is_settling(fit):
-    """Whether the local orders log|e_i/e_j| / log(η_i/η_j) of the smallest learning rates come closer together."""
+def _is_settling(fit, tolerance):
+    """Whether the local orders log|e_i/e_j| / log(η_i/η_j) of the smallest learning rates come closer together.
+
+    What the next power changes in them halves with the learning rate, what a lower one changes doubles.
+    """
     errors = np.asarray(fit.errors[-4:])
     if np.any(errors * errors[-1] <= 0):
         return True  # The zero lies at larger learning rates: it is behind.
     local = np.diff(np.log(np.abs(errors))) / np.diff(np.log(fit.learning_rates[-4:]))
     before, after = np.abs(np.diff(local))
-    return after <= max(before, _SETTLED * fit.remainder_exponent)
+    return bool(after <= max(before, tolerance * fit.remainder_exponent))
 
 
 def judge_observables(fits, claimed_order):
