@@ -157,8 +157,8 @@ def settings() -> Iterator[Setting]:
     for regime in regimes_of(optimizers.sgd()):
         yield Setting(optimizers.sgd(), regime, "operators", place, 1.0, (10, 20, 40, 80, 160), 0.5, 5.0)
     for rule in linear[1:]:
-        # Until ½, not 1: in that time E x² from 0.7 relaxes to where the leading error of momentum at order 2 changes
-        # sign, and the error of QHM, SGDM and heavy ball is on its way through zero at all of these learning rates.
+        # Until ½: from 0.7 the leading error of E x² at order 2 nearly vanishes at t = 1, where that of QHM, SGDM and
+        # heavy ball would be on its way through zero at learning rates from 1/32 to 1/256, and of no order.
         yield Setting(rule, rule.default_regime(), "operators", place, 0.5, (32, 64, 128, 256), 0.1, 8.0)
     warm = {"x": 0.7, "G": 1.0}
     for rule, start in (
