@@ -14,11 +14,6 @@ from sde_momentum.symbolic import TensorExpression, modified_equation
 RATES = (1 / 8, 1 / 16, 1 / 32, 1 / 64)
 
 
-def answered(study):
-    """The fits that say something; where an error is lost in its residual, none."""
-    return [fit for fit in study.orders.values() if judge(fit, 2) is not Verdict.MONTE_CARLO_FLOOR]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", ["rmsprop", "adam"])
 def test_order_two_in_two_dimensions(rule):
@@ -36,10 +31,8 @@ def test_order_two_in_six_dimensions(rule):
     """In six dimensions too, without sampling: order 2 with errors above ten residuals."""
     study = ballistic_study(rule, 6)
     assert study.verdict is Verdict.CONFIRMED
-    fits = answered(study)
-    assert len(fits) >= 2
-    for fit in fits:
-        assert 1.3 < fit.interval[0] <= 2 <= fit.interval[1] < 2.5
+    for fit in study.orders.values():
+        assert 1.4 < fit.interval[0] <= 2 <= fit.interval[1] < 2.3
         assert fit.snr >= 10
 
 

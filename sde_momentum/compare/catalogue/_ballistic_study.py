@@ -33,9 +33,10 @@ def ballistic_study(
     The loss is a quadratic whose eigenvectors are not the axes, so that the components, which the optimizer treats one
     by one, are coupled through the gradient; the noise is correlated. Nothing is sampled while all variables together
     have at most twenty components, 2d of RMSProp and 3d of Adam: the expectations are those of transition operators,
-    and their residual, which sets the width of the interval, is that of polynomials of degree 3 from nine components
-    on. Beyond, or with `num_paths`, optimizer and limit are sampled on one Brownian path: the noise of the gradient is
-    shared, that of its square, which the limit draws for itself, is not, and the intervals are several times as wide.
+    and their residual, which sets the width of the interval, is that of polynomials of degree 4, and of degree 3 from
+    thirteen components on. Beyond, or with `num_paths`, optimizer and limit are sampled on one Brownian path: the noise
+    of the gradient is shared, that of its square, which the limit draws for itself, is not, and the intervals are
+    several times as wide.
 
     Args:
         rule: `"rmsprop"` (c = ½) or `"adam"` without bias correction (c₁ = 2, c₂ = ½); ε = 0.1 outside the root.

@@ -51,12 +51,13 @@ class WeakError:
     def sufficient_learning_rate(self) -> float | None:
         """The largest learning rate of a study that would be answered if the claim holds, where this one is not.
 
-        All learning rates are meant to be taken smaller by the same factor. None unless the verdict is *not asymptotic
-        yet*, and where no learning rate would do: then a shorter horizon may.
+        All learning rates are meant to be taken smaller by the same factor. None where the verdict is an answer, where
+        noise alone is in the way, and where no learning rate would do: then a shorter horizon may.
         """
-        if self.verdict is not Verdict.NOT_ASYMPTOTIC:
+        verdict = self.verdict
+        if verdict not in (Verdict.NOT_ASYMPTOTIC, Verdict.MONTE_CARLO_FLOOR):
             return None
-        open_fits = [fit for fit in self.orders.values() if fit.verdict is Verdict.NOT_ASYMPTOTIC]
+        open_fits = [fit for fit in self.orders.values() if fit.verdict is verdict]
         found = [sufficient_learning_rate(fit, self.learning_rate_unit) for fit in open_fits]
         rates = [rate for rate in found if rate is not None]
         return min(rates) if len(rates) == len(found) else None
@@ -96,7 +97,7 @@ class WeakError:
         lines.append(
             f"  ({attributes['method']}; terms of one size at a learning rate of {self.learning_rate_unit:.3g})"
         )
-        if self.verdict is Verdict.NOT_ASYMPTOTIC:
+        if not self.verdict.is_answer:
             lines.append(f"  remedy: {self._remedy()}")
         if not self.converged:
             missed = self.dataset["learning_rate"].values[~self.dataset["converged"].values]
@@ -111,8 +112,10 @@ class WeakError:
 
     def _remedy(self) -> str:
         rate = self.sufficient_learning_rate
-        if rate is None:
+        if rate is None and self.verdict is Verdict.NOT_ASYMPTOTIC:
             return "a shorter horizon; no learning rates would do before rounding takes over"
+        if rate is None:
+            return self.verdict.remedy
         return f"learning rates from {rate:.3g} down, or a shorter horizon, would show the order if the claim holds"
 
     def plot(self, axes: Any = None) -> Any:

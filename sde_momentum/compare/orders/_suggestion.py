@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sde_momentum.compare.orders._order_fit import OrderFit, fit_order
+from sde_momentum.compare.orders._order_fit import MINIMUM_SNR, OrderFit, fit_order
 from sde_momentum.compare.orders._verdict import NEARLY_EXACT, Verdict, judge
 
 # Part of the natural unit at which an expansion is told from what it leaves out.
@@ -24,14 +24,17 @@ def sufficient_learning_rate(fit: OrderFit, unit: float) -> float | None:
 
     Returns:
         A learning rate, by halvings of the largest one of the fit, so that times in whole steps stay so; None where
-        the fit is not without asymptotics, or where no learning rate would do.
+        the fit has its answer, where noise is in the way, or where no learning rate would do.
     """
-    if fit.claimed_order is None or fit.verdict is not Verdict.NOT_ASYMPTOTIC:
+    verdict, rates = fit.verdict, np.array(fit.learning_rates)
+    # An order lost although the errors are far above the noise is lost in what the prior leaves open near the unit.
+    lost = verdict is Verdict.MONTE_CARLO_FLOOR and fit.snr >= MINIMUM_SNR
+    if fit.claimed_order is None or not (lost or verdict is Verdict.NOT_ASYMPTOTIC):
         return None
-    rates = np.array(fit.learning_rates)
-    first = int(np.ceil(np.log2(_WELL_BELOW * rates[0] / unit)))
     if 2 * rates[0] > unit:
-        return float(rates[0] / 2**first)
+        return float(rates[0] / 2 ** int(np.ceil(np.log2(_WELL_BELOW * rates[0] / unit))))
+    if lost:
+        return None
     series = _claimed_series(fit)
     for halvings in range(1, _HALVINGS + 1):
         smaller = rates / 2**halvings

@@ -21,8 +21,8 @@ def chain_expectation(step, observables, start, steps, noise, *, domain=None, to
 
     $u_{k+1}(x) = \sum_j w_j\,u_k(\mathtt{step}(x, \xi_j))$ from $u_0 = f$. On a line each $u_k$ is a Chebyshev
     interpolant on a box; with two variables and more it is a Hermite polynomial in a Gaussian frame that moves with the
-    law, of degree up to 7 in four variables, and 3 from nine on. In one and two dimensions the other way is tried where
-    the first does not converge.
+    law, of degree up to 7 in four variables, 4 in twelve and 3 beyond. In one and two dimensions the other way is tried
+    where the first does not converge.
 
     Args:
         step: `step(x, xi)`, the next state; x has shape `(N,)` in one dimension and `(d, N)` in more, xi is one noise

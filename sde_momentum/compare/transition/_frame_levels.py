@@ -19,7 +19,7 @@ _FEW = {
     4: ((3, 4, 20), (5, 5, 26), (7, 6, 34)),
 }
 # From so many variables on, fewer degrees are to be had.
-_MORE = {5: ((2, 4, 16), (3, 5, 22), (4, 5, 28)), 9: ((2, 4, 14), (3, 5, 20))}
+_MORE = {5: ((2, 4, 16), (3, 5, 22), (4, 5, 28)), 9: ((2, 4, 14), (3, 5, 16), (4, 5, 18)), 13: ((2, 4, 14), (3, 5, 20))}
 # A level that does not shrink the residual by this factor says that the next one will not do either.
 _PROGRESS = 0.5
 

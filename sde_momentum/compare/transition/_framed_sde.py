@@ -61,7 +61,7 @@ class FramedSDE:
         scale = np.abs(final).max(axis=0, initial=1e-300)
         rate = lambda elapsed, flat: generator(self.time - elapsed, flat.reshape(final.shape)).ravel()
         span, start = (0.0, self.time), (final / scale).ravel()
-        accuracy = _EXACT if len(self.active) <= _FEW else 10.0 ** -(level.degree + 4)
+        accuracy = _EXACT if len(self.active) <= _FEW else 10.0 ** -(level.degree + 3)
         solution = solve_ivp(rate, span, start, method="DOP853", rtol=accuracy, atol=0.1 * accuracy)
         if not solution.success:
             raise FrameLost(str(solution.message))
