@@ -90,9 +90,13 @@ def _constant_factor(expression: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
     # Hyperparameters are symbols that are not negative, components of the state are real ones.
     state = [symbol for symbol in expression.free_symbols if not symbol.is_nonnegative]
     is_sum = lambda e: e.is_Pow and e.base.is_Add
-    apart = lambda e: sp.factor(e.base) if e.exp.is_Integer else sp.factor_terms(e.base, radical=True)
-    factored = expression.replace(is_sum, lambda e: apart(e) ** e.exp)
-    constant, rest = sp.factor_terms(factored).as_independent(*state, as_Add=False)
+
+    def apart(power: sp.Expr) -> sp.Expr:
+        base = sp.factor(power.base) if power.exp.is_Integer else sp.factor_terms(power.base, radical=True)
+        # Without a constant to take out the sum stays as it is written: factoring turns 1 − e⁻ᵏ into e⁻ᵏ (eᵏ − 1).
+        return power if base.as_independent(*state, as_Add=False)[0] == 1 else base**power.exp
+
+    constant, rest = sp.factor_terms(expression.replace(is_sum, apart)).as_independent(*state, as_Add=False)
     return constant, rest
 
 
