@@ -90,6 +90,7 @@ def test_schedules_of_both_hyperparameters(bowl):
     setting = {
         "t1": 2.0,
         "indices": (0, 0.25, 0.5),
+        "learning_rates": [2.0 * 4.0**-k for k in range(5, 10)],
         "rate_multiplier": lambda k: 1 + 0.5 * np.cos(2 * np.pi * k / len(k)),
         "relaxation_multiplier": lambda k: 0.6 + 0.4 * np.sin(2 * np.pi * k / len(k)),
     }

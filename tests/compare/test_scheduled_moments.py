@@ -204,7 +204,7 @@ def test_a_derivative_without_bound_is_told_by_the_residual():
     off = abs(float(found.dataset["error"][0, 0, 0]) - expected)
     assert 1e-13 < off < float(found.dataset["standard_error"][0, 0, 0]) < 1e-7
     assert not found.converged
-    assert "read the residuals" in str(found)
+    assert "they count as standard errors" in str(found)
 
 
 # --- what is constant, and other routes ------------------------------------------------------------------------------
