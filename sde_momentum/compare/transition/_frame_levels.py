@@ -18,8 +18,13 @@ _FEW = {
     3: ((4, 5, 22), (6, 6, 28), (8, 8, 36), (11, 10, 48)),
     4: ((3, 4, 20), (5, 5, 26), (7, 6, 34)),
 }
-# From so many variables on, fewer degrees are to be had.
-_MORE = {5: ((2, 4, 16), (3, 5, 22), (4, 5, 28)), 9: ((2, 4, 14), (3, 5, 16), (4, 5, 18)), 13: ((2, 4, 14), (3, 5, 20))}
+# From so many variables on fewer degrees are to be had, and integrating in time as finely as doubles allow would cost
+# more than it gains: the last number is the tolerance.
+_MORE = {
+    5: ((2, 4, 14, 1e-8), (3, 5, 24, 1e-10), (4, 5, 40, 1e-12)),
+    9: ((2, 4, 12, 1e-6), (3, 5, 18, 1e-7), (4, 5, 26, 1e-8)),
+    13: ((2, 4, 12, 1e-6), (3, 5, 20, 1e-8)),
+}
 # A level that does not shrink the residual by this factor says that the next one will not do either.
 _PROGRESS = 0.5
 
@@ -56,7 +61,7 @@ def framed_expectation(
     return best
 
 
-def _levels(dimension: int) -> tuple[tuple[int, int, int], ...]:
+def _levels(dimension: int) -> tuple[tuple, ...]:
     if dimension <= max(_FEW):
         return _FEW[max(dimension, 1)]
     return _MORE[max(least for least in _MORE if least <= dimension)]

@@ -25,9 +25,8 @@ from sde_momentum.compare.transition._hermite_basis import HermiteBasis, hermite
 _KNOTS = 24
 # Tolerances of the moments that frames follow, and of the means of components that do not scatter.
 _ROUGH, _SHARP = 1e-5, 1e-11
-# Up to so many variables backward functions are integrated as finely as doubles allow; beyond, degree by degree, so
-# that levels differ in this too.
-_FEW, _EXACT = 4, 1e-12
+# Up to so many variables the rule of the moments is of degree 5, which costs their square.
+_FEW = 4
 
 
 class FramedSDE:
@@ -61,8 +60,7 @@ class FramedSDE:
         scale = np.abs(final).max(axis=0, initial=1e-300)
         rate = lambda elapsed, flat: generator(self.time - elapsed, flat.reshape(final.shape)).ravel()
         span, start = (0.0, self.time), (final / scale).ravel()
-        accuracy = _EXACT if len(self.active) <= _FEW else 10.0 ** -(level.degree + 3)
-        solution = solve_ivp(rate, span, start, method="DOP853", rtol=accuracy, atol=0.1 * accuracy)
+        solution = solve_ivp(rate, span, start, method="DOP853", rtol=level.accuracy, atol=0.1 * level.accuracy)
         if not solution.success:
             raise FrameLost(str(solution.message))
         coefficients = solution.y[:, -1].reshape(final.shape) * scale

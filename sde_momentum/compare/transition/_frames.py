@@ -37,11 +37,19 @@ class Frame(NamedTuple):
 
 
 class FrameLevel(NamedTuple):
-    """One level of approximation: total degree, points of a Gaussian rule of the noise, and points in time."""
+    """One level of approximation.
+
+    Attributes:
+        degree: total degree of the polynomials.
+        noise: points per axis of a Gaussian rule of the noise, where state and noise are few.
+        times: points in time at which the coefficients of an equation are tabulated.
+        accuracy: tolerance of the integration of an equation in time.
+    """
 
     degree: int
     noise: int
     times: int
+    accuracy: float = 1e-12
 
 
 def scatter(covariances: Sequence[Array], start: Array) -> tuple[Array, Array]:
