@@ -21,7 +21,7 @@ SLOW = {
     "sde_momentum.compare.errors._strong_error",
     "sde_momentum.compare.errors._telescope",
     "sde_momentum.compare.long_horizon._time_scales",
-    "sde_momentum.compare.transition._chebyshev",
+    "sde_momentum.compare.transition._expectations",
     "sde_momentum.compare.transition._study",
     "sde_momentum.compare.errors._weak_error",
     "sde_momentum.manifold._adam_sde",

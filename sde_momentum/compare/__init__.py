@@ -57,9 +57,9 @@ from sde_momentum.compare.orders._verdict import Verdict as Verdict
 from sde_momentum.compare.orders._verdict import judge as judge
 from sde_momentum.compare.question._observables import default_observables as default_observables
 from sde_momentum.compare.question._observables import trace_of_hessian as trace_of_hessian
-from sde_momentum.compare.transition._chebyshev import Expectation as Expectation
-from sde_momentum.compare.transition._chebyshev import chain_expectation as chain_expectation
-from sde_momentum.compare.transition._chebyshev import sde_expectation as sde_expectation
+from sde_momentum.compare.transition._expectations import Expectation as Expectation
+from sde_momentum.compare.transition._expectations import chain_expectation as chain_expectation
+from sde_momentum.compare.transition._expectations import sde_expectation as sde_expectation
 from sde_momentum.compare.transition._noise import NoiseLaw as NoiseLaw
 from sde_momentum.compare.transition._study import TransitionStudy as TransitionStudy
 from sde_momentum.compare.transition._study import transition_weak_error as transition_weak_error

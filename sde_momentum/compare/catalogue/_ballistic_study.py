@@ -9,7 +9,7 @@ import numpy as np
 from sde_momentum.compare.catalogue._settings import regimes_of
 from sde_momentum.compare.errors._weak_error import weak_error
 from sde_momentum.compare.orders._study import WeakError
-from sde_momentum.compare.transition._chebyshev import LARGEST
+from sde_momentum.compare.transition._expectations import LARGEST
 from sde_momentum.optimizers import adam, rmsprop
 from sde_momentum.problems import AbstractProblem, quadratic
 from sde_momentum.solvers import Seed

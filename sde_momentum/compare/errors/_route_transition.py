@@ -9,7 +9,7 @@ import numpy as np
 
 from sde_momentum.compare.orders._measured import Measured, NotApplicable
 from sde_momentum.compare.question._question import Question
-from sde_momentum.compare.transition._chebyshev import LARGEST
+from sde_momentum.compare.transition._expectations import LARGEST
 from sde_momentum.compare.transition._noise_points import describe_noise, noise_points, with_few_normals
 from sde_momentum.compare.transition._sides import Side
 

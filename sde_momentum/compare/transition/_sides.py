@@ -10,7 +10,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from sde_momentum.compare.question._observables import Observable
-from sde_momentum.compare.transition._chebyshev import expected_of_chain, expected_of_sde
+from sde_momentum.compare.transition._expectations import expected_of_chain, expected_of_sde
 from sde_momentum.compare.transition._noise import NoiseLaw
 from sde_momentum.dynamics import SDE, Chain
 

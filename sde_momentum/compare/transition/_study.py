@@ -1,11 +1,11 @@
-"""Weak errors of one- and two-dimensional problems over learning rates, without sampling."""
+"""Weak errors of functions written by hand over learning rates, without sampling."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from sde_momentum.compare.orders._order_fit import fit_order
-from sde_momentum.compare.transition._chebyshev import chain_expectation, sde_expectation
+from sde_momentum.compare.transition._expectations import chain_expectation, sde_expectation
 from sde_momentum.compare.transition._noise import NoiseLaw
 
 
@@ -94,18 +94,18 @@ def transition_weak_error(
 ):
     r"""Weak error $E f(x_{T/\Delta}) - E f(X_T)$ of a chain against an equation, exact up to a reported residual.
 
-    Both expectations are computed on Chebyshev grids: see `chain_expectation` and `sde_expectation`. State dimension
-    one (arrays of shape `(N,)`) or two (`(2, N)`). Chain and limit may differ in dimension, as SGDM against a limit in
-    x alone; the limit then gets its own start and observables. Momentum is resolved best in a variable whose drift
-    points inward, such as $y = x - \eta\beta m/(1-\beta)$ in place of $x$.
+    Both expectations are those of `chain_expectation` and `sde_expectation`. States are arrays of shape `(N,)` in one
+    dimension and `(d, N)` in more, up to twenty. Chain and limit may differ in dimension, as SGDM against a limit in x
+    alone; the limit then gets its own start and observables. On a box, momentum is resolved best in a variable whose
+    drift points inward, such as $y = x - \eta\beta m/(1-\beta)$ in place of $x$.
 
     Args:
         step: `step(x, xi, learning_rate)`, next state for one noise point.
         drift: `drift(x, learning_rate)` of the limit, per unit of time.
         diffusion: `diffusion(x, learning_rate)`, its noise coefficient with its powers of the learning rate; shape
-            `(N,)`, or `(2, noises, N)` in two dimensions.
+            `(N,)`, or `(d, noises, N)` in more dimensions.
         observables: mapping from name to function of x.
-        start: initial state, a number or two.
+        start: initial state, a number or several.
         time: $T$, on the limit's clock.
         learning_rates: in the order they are to be reported.
         noise: a `NoiseLaw`.
