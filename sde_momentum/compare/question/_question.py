@@ -152,7 +152,10 @@ def checked_times(t1: float, saves: int | Sequence[float] | None) -> tuple[float
 
 def checked_rates(learning_rates: Sequence[float]) -> np.ndarray:
     """Learning rates as an array, at least four and strictly decreasing."""
-    rates = np.asarray(learning_rates, dtype=float)
+    given = np.asarray(learning_rates)
+    if given.dtype.kind not in "biuf":
+        raise TypeError(f"`learning_rates` must be numbers, got {learning_rates!r}.")
+    rates = given.astype(float)
     if rates.ndim != 1 or len(rates) < 4:
         raise ValueError(f"`learning_rates` needs at least four values to fit an order, got {learning_rates!r}.")
     if not (np.all(rates > 0) and np.all(np.diff(rates) < 0)):

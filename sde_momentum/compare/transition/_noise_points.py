@@ -78,7 +78,10 @@ def noise_points(problem: AbstractProblem) -> tuple[NoiseLaw, Any]:
     draw = problem.draw
     if isinstance(draw, NormalDraw):
         if draw.size > _NORMALS:
-            raise NotApplicable(f"one step draws {draw.size} normals, at most {_NORMALS} are summed; {_REMEDY}.")
+            raise NotApplicable(
+                f"one step draws {draw.size} normals, at most {_NORMALS} are summed; take method='coupled', or "
+                "method='exact' where moments are closed."
+            )
         return NoiseLaw.gaussian(draw.size), None
     if isinstance(draw, SignDraw):
         count, rows = 2**draw.size, lambda: _signs(draw.size)

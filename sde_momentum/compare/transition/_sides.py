@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from sde_momentum.compare.orders._measured import NotApplicable
 from sde_momentum.compare.question._observables import Observable
 from sde_momentum.compare.transition._expectations import expected_of_chain, expected_of_sde
 from sde_momentum.compare.transition._noise import NoiseLaw
@@ -47,9 +48,10 @@ class Side:
                 [flat(one.drift(t, unravel(z), None)), _columns(one, t, z, unravel)]
             )
         )
-        self.observables = [
-            compiled(lambda one, t, z, draw, f=f: jnp.asarray(f(unravel(z)[parameters]))) for f in observables.values()
-        ]
+        self.observables = {
+            name: compiled(lambda one, t, z, draw, f=f: jnp.asarray(f(unravel(z)[parameters])))
+            for name, f in observables.items()
+        }
 
     def at(self, process: Chain | SDE, start: Any) -> "SideAt":
         """The side at one learning rate.
@@ -86,7 +88,17 @@ class SideAt:
         return expected_of_sde(coefficients, self._observables(), self.start, time, **options)
 
     def _observables(self) -> list[Callable[[np.ndarray], np.ndarray]]:
-        return [lambda states, f=f: self._batch(f, 0.0, states) for f in self.side.observables]
+        return [lambda states, n=name: self._observed(n, states) for name in self.side.observables]
+
+    def _observed(self, name: str, states: np.ndarray) -> np.ndarray:
+        values = self._batch(self.side.observables[name], 0.0, states)
+        if np.all(np.isfinite(states)) and not np.all(np.isfinite(values)):
+            raise NotApplicable(
+                f"observable `{name}` is not finite at some states between {states.min():.4g} and {states.max():.4g}, "
+                "where transition operators need it: choose one that is finite and smooth there, such as log(ε + x²) "
+                "in place of log x."
+            )
+        return values
 
     def _batch(self, function: Callable[..., Any], when: Any, states: np.ndarray, draws: Any = None) -> np.ndarray:
         """A function of one state at many, in padded chunks."""
