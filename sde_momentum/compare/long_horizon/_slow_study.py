@@ -8,7 +8,7 @@ import xarray as xr
 
 from sde_momentum.compare.orders._equivalence import Comparison, equivalence
 from sde_momentum.compare.orders._order_fit import OrderFit
-from sde_momentum.compare.orders._verdict import Verdict, judge
+from sde_momentum.compare.orders._verdict import Verdict, judge_observables
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,8 @@ class SlowWeakError:
 
     @property
     def verdict(self) -> Verdict:
-        """What all rules and observables say together; those lost in the noise are set aside if another is not."""
-        verdicts = [judge(fit, fit.claimed_order) for fit in self.orders.values()]
-        conclusive = [v for v in verdicts if v.is_answer]
-        if Verdict.REFUTED in conclusive:
-            return Verdict.REFUTED
-        return conclusive[0] if conclusive else verdicts[0]
+        """What all rules and observables say together: the worst, but for those lost in the noise if another is not."""
+        return judge_observables(self.orders.values())
 
     def agreement(self, first: str, second: str, observable: str, *, margin: float = 0.05) -> Comparison:
         """Do two rules agree at the smallest learning rate and the last time, up to a part of what the flow does?

@@ -160,7 +160,7 @@ def _is_settling(fit, tolerance):
     return bool(after <= max(before, tolerance * fit.remainder_exponent))
 
 
-def judge_observables(fits, claimed_order):
+def judge_observables(fits, claimed_order=None):
     """Say what the fits of all observables of one study mean for a claim on all of them.
 
     The worst counts, as in `judge`. Only an observable whose error is below the noise, or exactly zero, is set aside as
@@ -168,11 +168,10 @@ def judge_observables(fits, claimed_order):
 
     Args:
         fits: `OrderFit`s, one per observable.
-        claimed_order: $p$.
+        claimed_order: $p$; by default each fit's own claim.
     """
-    fits = list(fits)
-    seen = [fit for fit in fits if judge(fit, claimed_order) is not Verdict.MONTE_CARLO_FLOOR]
-    return judge(seen or fits, claimed_order)
+    verdicts = [judge(fit, fit.claimed_order if claimed_order is None else claimed_order) for fit in fits]
+    return _worst([verdict for verdict in verdicts if verdict is not Verdict.MONTE_CARLO_FLOOR] or verdicts)
 
 
 def _worst(verdicts):
