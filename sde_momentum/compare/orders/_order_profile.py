@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import chi2
 
-_GRID = np.linspace(-1.0, 8.0, 91)
+HIGHEST_ORDER = 8.0
+_GRID = np.linspace(-1.0, HIGHEST_ORDER, 91)
 _ZOOM = 17
 # Zooms stop when the misfit is settled (a thousandth of a standard deviation of the order), or at this width.
 _RESOLUTION = 1e-9

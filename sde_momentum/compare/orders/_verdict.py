@@ -4,12 +4,16 @@ from enum import Enum
 
 import numpy as np
 
+from sde_momentum.compare.orders._order_profile import HIGHEST_ORDER
+
 # Fraction of the grading's step within which two orders are the same one.
 SAME_ORDER = 0.05
 # Ratio of error and standard error from which on what separates an order from the grading is no noise.
 NEARLY_EXACT = 1e3
 # Change of the local order, in steps of the grading, below which it may change as it likes.
 _SETTLED = 0.25
+# How many times what a geometric decay leaves a local order may still move.
+_GRANTED = 4.0
 # Change of an order, in the same steps, that rounding may bring about.
 _ROUNDING = 0.004
 
@@ -108,8 +112,9 @@ def judge(fit, claimed_order):
         return fit.obstacle
     low, high = fit.interval
     if high < claimed_order - SAME_ORDER * fit.remainder_exponent:
-        return Verdict.REFUTED
-    if low > claimed_order - fit.remainder_exponent:
+        return Verdict.REFUTED if _stays_below(fit, claimed_order) else Verdict.NOT_ASYMPTOTIC
+    # An interval without an upper end holds every higher order too: the remainders explain whatever is seen.
+    if low > claimed_order - fit.remainder_exponent and high < HIGHEST_ORDER:
         return Verdict.CONFIRMED if _is_asymptotic(fit, claimed_order) else Verdict.NOT_ASYMPTOTIC
     return Verdict.MONTE_CARLO_FLOOR if fit.snr < NEARLY_EXACT else Verdict.NOT_ASYMPTOTIC
 
@@ -138,6 +143,21 @@ def _is_asymptotic(fit, claimed_order):
     # A lower order that is about to show gives itself away twice: beside the grading, and by running away.
     running = _SETTLED if _is_on_grading(fit, claimed_order, _ROUNDING) else _ROUNDING
     return _is_on_grading(fit, claimed_order, SAME_ORDER) and _is_settling(fit, running)
+
+
+def _stays_below(fit, claimed_order):
+    """Whether errors without noise are further from the claim than their local order can still move.
+
+    What the next power changes in the local order shrinks by (η_n/η_{n−1})^r with every learning rate, so that the sum
+    of all changes to come is known from the last one; some times that is granted, for the power may be a later one.
+    """
+    errors = np.asarray(fit.errors[-3:])
+    if fit.snr < NEARLY_EXACT or np.any(errors * errors[-1] <= 0):
+        return fit.snr < NEARLY_EXACT
+    rates = np.asarray(fit.learning_rates[-3:])
+    before, last = np.diff(np.log(np.abs(errors))) / np.diff(np.log(rates))
+    shrinks = (rates[-1] / rates[-2]) ** fit.remainder_exponent
+    return bool(claimed_order - last > _GRANTED * abs(last - before) * shrinks / (1 - shrinks))
 
 
 def _is_on_grading(fit, claimed_order, tolerance):
