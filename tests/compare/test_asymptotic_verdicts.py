@@ -7,9 +7,10 @@ import pytest
 import sympy as sp
 
 from sde_momentum.compare import Verdict, fit_order, judge, weak_error
+from sde_momentum.compare.orders._order_profile import HIGHEST_ORDER
 from sde_momentum.compare.orders._verdict import judge_observables
 from sde_momentum.optimizers import sgd
-from sde_momentum.problems import linear, quadratic
+from sde_momentum.problems import double_well, linear, quadratic
 from sde_momentum.symbolic import LEARNING_RATE, modified_equation
 
 ETA = np.array([0.1, 0.05, 0.025, 0.0125])
@@ -134,3 +135,33 @@ def test_only_the_noise_floor_is_set_aside():
     study = weak_error(sgd(), modified_equation(sgd(), order=1), problem, np.zeros(1), **SETTING)
     assert judge(study.orders["mean x"], 1) is Verdict.MONTE_CARLO_FLOOR
     assert study.verdict is Verdict.CONFIRMED
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize(
+    ("start", "largest"),
+    [(0.2, 0.1), *(pytest.param(x, r, marks=pytest.mark.slow) for x, r in ((0.2, 0.2), (0.5, 0.2)))],
+)
+def test_a_right_limit_is_not_refuted_where_the_loss_is_concave(order, start, largest):
+    """On the hill of a double well the unit is too long: the question stays open, or the limit is confirmed."""
+    rates = tuple(largest * 2.0**-k for k in range(4))
+    limit = modified_equation(sgd(), order=order)
+    study = weak_error(sgd(), limit, double_well(), start, t1=1.0, learning_rates=rates)
+    assert study.verdict is not Verdict.REFUTED
+
+
+def test_an_interval_without_an_upper_end_confirms_nothing():
+    """Errors with noise at the natural unit: the interval reaches the last order tried, whatever the claim."""
+    noise = 0.01 * np.array([0.3, -0.5, 0.4, -0.2])
+    errors = ETA * (1 + ETA)
+    fit = fit_order(ETA, errors + noise * errors, 0.01 * errors, learning_rate_unit=0.05, claimed_order=1)
+    assert fit.interval[1] == HIGHEST_ORDER
+    assert fit.verdict is Verdict.MONTE_CARLO_FLOOR
+    assert fit_order(ETA, errors, 0.01 * errors, learning_rate_unit=1.0, claimed_order=1).verdict is Verdict.CONFIRMED
+
+
+def test_a_local_order_that_turns_round_refutes_nothing():
+    """Of three powers the middle one holds the local order below 1 for a while; a constant 0.7 stays refuted."""
+    bent = fit_order(ETA, ETA * (1 + 12 * ETA - 30 * ETA**2) * 0.2, 0.0, claimed_order=1)
+    assert bent.verdict is not Verdict.REFUTED
+    assert fit_order(ETA, ETA**0.7, 0.0, claimed_order=1).verdict is Verdict.REFUTED

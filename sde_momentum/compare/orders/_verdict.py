@@ -157,7 +157,10 @@ def _stays_below(fit, claimed_order):
     rates = np.asarray(fit.learning_rates[-3:])
     before, last = np.diff(np.log(np.abs(errors))) / np.diff(np.log(rates))
     shrinks = (rates[-1] / rates[-2]) ** fit.remainder_exponent
-    return bool(claimed_order - last > _GRANTED * abs(last - before) * shrinks / (1 - shrinks))
+    moving = abs(last - before)
+    # Between the orders of the grading a local order only turns round, unless it has come to rest there.
+    turning = moving > _ROUNDING * fit.remainder_exponent and not _is_on_grading(fit, claimed_order, SAME_ORDER)
+    return bool(not turning and claimed_order - last > _GRANTED * moving * shrinks / (1 - shrinks))
 
 
 def _is_on_grading(fit, claimed_order, tolerance):
