@@ -146,21 +146,23 @@ def _is_asymptotic(fit, claimed_order):
 
 
 def _stays_below(fit, claimed_order):
-    """Whether errors without noise are further from the claim than their local order can still move.
+    """Whether errors without noise have a lower order, or are further from the claim than their local order can move.
 
-    What the next power changes in the local order shrinks by (η_n/η_{n−1})^r with every learning rate, so that the sum
-    of all changes to come is known from the last one; some times that is granted, for the power may be a later one.
+    Between the orders of the grading a local order only turns round, unless it has come to rest there. What the next
+    power changes in it shrinks by (η_n/η_{n−1})^r with every learning rate, so that the sum of all changes to come is
+    known from the last one; some times that is granted, for the power may be a later one.
     """
-    errors = np.asarray(fit.errors[-3:])
-    if fit.snr < NEARLY_EXACT or np.any(errors * errors[-1] <= 0):
-        return fit.snr < NEARLY_EXACT
-    rates = np.asarray(fit.learning_rates[-3:])
+    if fit.snr < NEARLY_EXACT:
+        return True
+    lower = _is_on_grading(fit, claimed_order, SAME_ORDER)
+    errors, rates = np.asarray(fit.errors[-3:]), np.asarray(fit.learning_rates[-3:])
+    if np.any(errors * errors[-1] <= 0):
+        return lower  # Across a zero there is no local order: the fit alone says.
     before, last = np.diff(np.log(np.abs(errors))) / np.diff(np.log(rates))
-    shrinks = (rates[-1] / rates[-2]) ** fit.remainder_exponent
-    moving = abs(last - before)
-    # Between the orders of the grading a local order only turns round, unless it has come to rest there.
-    turning = moving > _ROUNDING * fit.remainder_exponent and not _is_on_grading(fit, claimed_order, SAME_ORDER)
-    return bool(not turning and claimed_order - last > _GRANTED * moving * shrinks / (1 - shrinks))
+    moving, shrinks = abs(last - before), (rates[-1] / rates[-2]) ** fit.remainder_exponent
+    if moving > _ROUNDING * fit.remainder_exponent and not lower:
+        return False
+    return bool(claimed_order - last > _GRANTED * moving * shrinks / (1 - shrinks))
 
 
 def _is_on_grading(fit, claimed_order, tolerance):
