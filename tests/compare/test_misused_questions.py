@@ -31,6 +31,8 @@ SETTING = {"t1": 0.8, "learning_rates": (0.4, 0.2, 0.1, 0.05), "progress": False
         ((RULE, LIMIT, PROBLEM), {"t1": 0.7}, ValueError, "t1 = 0.7 is 1.75 steps of length 0.4"),
         ((RULE, LIMIT, PROBLEM), {"saves": 0.4}, TypeError, "saves must be None, a whole number or increasing times"),
         ((RULE, LIMIT, PROBLEM), {"learning_rates": "abcd"}, TypeError, "`learning_rates` must be numbers, got 'abcd'"),
+        ((RULE, LIMIT, PROBLEM), {"num_paths": 0}, ValueError, "`num_paths` must be at least 2"),
+        ((RULE, LIMIT, PROBLEM), {"learning_rate": 0.1}, ValueError, "pass `learning_rates`, four or more"),
         ((RULE, LIMIT, PROBLEM), {"saves": "all"}, TypeError, "saves must be None, a whole number or increasing times"),
     ],
 )

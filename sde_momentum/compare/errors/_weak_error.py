@@ -116,6 +116,10 @@ def weak_error(
         raise ValueError(f"`method` must be one of {get_args(Route)}, got {method!r}.")
     if num_paths is not None and target_snr is not None:
         raise ValueError("pass `num_paths` or `target_snr`, not both: the latter has the number of paths planned.")
+    if num_paths is not None and num_paths < 2:
+        raise ValueError(f"`num_paths` must be at least 2, for a standard error, got {num_paths!r}.")
+    if "learning_rate" in hyperparameters:
+        raise ValueError("pass `learning_rates`, four or more of them, in place of one `learning_rate`.")
     question = Question(
         rule, limit, problem, x0, t1=t1, saves=saves, observables=observables, hyperparameters=hyperparameters
     )

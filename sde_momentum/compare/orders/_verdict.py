@@ -23,7 +23,7 @@ class Verdict(Enum):
         >>> print(Verdict.MONTE_CARLO_FLOOR)
         Monte-Carlo floor
         >>> Verdict.SOLVER_BIAS.remedy
-        'take smaller solver steps, or a solver of higher weak order'
+        'take smaller solver steps (`substeps`), or a solver of higher weak order'
     """
 
     CONFIRMED = "confirmed"
@@ -62,7 +62,7 @@ _REMEDY = {
     Verdict.CONFIRMED: "none needed",
     Verdict.REFUTED: "check the drift correction, the noise factor, the clock and the initial shift of the limit",
     Verdict.MONTE_CARLO_FLOOR: "take more paths, coupled paths, or larger learning rates; exact zeros have no order",
-    Verdict.SOLVER_BIAS: "take smaller solver steps, or a solver of higher weak order",
+    Verdict.SOLVER_BIAS: "take smaller solver steps (`substeps`), or a solver of higher weak order",
     Verdict.NOT_ASYMPTOTIC: "take smaller learning rates (a study says which), a shorter horizon, or state the unit",
 }
 
