@@ -38,6 +38,7 @@ def split_schedules(regime: Regime, given: Mapping[str, Any], owner: str) -> tup
         if not callable(value):
             received = f"got {value!r}" if name in given else "but it is missing"
             raise TypeError(f"{owner} needs `{name}` as a function of the time t, {received}.")
+        _require_traceable(value, name)
         require_range(name, float(_scalar(value(0.0), name)))
         functions[name] = value
     return functions, {name: value for name, value in given.items() if name not in names}
@@ -51,9 +52,21 @@ def _misplaced(name: str, names: Mapping[str, str], regime: Regime) -> str:
     if near:
         return f"a function of time was given as `{name}`; did you mean `{near[0]}`?"
     return (
-        f"`{name}` must be a number, because the regime `{regime.name}` schedules {', '.join(names) or 'nothing'}: use "
-        f'`regime.scheduled("{name}")` for a function of time, in the derivation too.'
+        f"`{name}` must be a number, because the regime `{regime.name}` schedules {', '.join(names) or 'nothing'}: "
+        f'use, in the derivation too, `regime.scheduled("{name}")` for a hyperparameter that is a function of time, or '
+        "`regime.scheduled()` for a learning rate η φ(t), whose φ is the argument `schedule`."
     )
+
+
+def _require_traceable(function: Schedule, name: str) -> None:
+    """Refuse a schedule in plain Python or NumPy, which cannot be compiled; its other errors are left to its value."""
+    try:
+        jax.eval_shape(lambda t: function(t), jax.ShapeDtypeStruct((), jnp.result_type(float)))
+    except jax.errors.JAXTypeError:
+        raise TypeError(
+            f"the schedule of `{name}` cannot be compiled: write it with jax.numpy in place of numpy or math, and "
+            "jnp.where(t < 1, a, b) in place of `if`."
+        ) from None
 
 
 def _constant(t: Any) -> Any:

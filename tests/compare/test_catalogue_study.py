@@ -48,7 +48,7 @@ def test_sgd_with_noise_that_depends_on_the_place():
     assert len(small.controls) == 3
     assert not dominated.exists
     assert "no diffusion of this order" in str(study)
-    table = study.to_dataset()
+    table = study.dataset
     assert list(table["rejected"].values) == [3, 0]
     assert np.isnan(table["measured_order"].values[1])
 

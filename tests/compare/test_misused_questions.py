@@ -6,7 +6,7 @@ import pytest
 
 from sde_momentum.compare import weak_error
 from sde_momentum.optimizers import sgd
-from sde_momentum.problems import general, quadratic
+from sde_momentum.problems import double_well, general, quadratic
 from sde_momentum.symbolic import Regime, modified_equation
 
 RULE, PROBLEM = sgd(), quadratic(np.eye(2))
@@ -31,7 +31,26 @@ SETTING = {"t1": 0.8, "learning_rates": (0.4, 0.2, 0.1, 0.05), "progress": False
         ((RULE, LIMIT, PROBLEM), {"t1": 0.7}, ValueError, "t1 = 0.7 is 1.75 steps of length 0.4"),
         ((RULE, LIMIT, PROBLEM), {"saves": 0.4}, TypeError, "saves must be None, a whole number or increasing times"),
         ((RULE, LIMIT, PROBLEM), {"learning_rates": "abcd"}, TypeError, "`learning_rates` must be numbers, got 'abcd'"),
+        ((RULE, LIMIT, PROBLEM), {"learning_rates": 0.1}, ValueError, "`learning_rates` needs at least four values"),
+        (
+            (RULE, LIMIT, PROBLEM),
+            {"t1": "1"},
+            TypeError,
+            "t1 must be a number, in units of the regime's clock, got '1'",
+        ),
         ((RULE, LIMIT, PROBLEM), {"num_paths": 0}, ValueError, "`num_paths` must be at least 2"),
+        ((RULE, LIMIT, PROBLEM), {"target_snr": -1}, ValueError, "`target_snr` must be positive, a hundred for inst"),
+        ((RULE, LIMIT, PROBLEM), {"target_snr": 9, "budget": 0}, ValueError, "`budget` must be positive, in seconds"),
+        ((RULE, LIMIT, PROBLEM), {"substeps": 0}, ValueError, "`substeps` must be a whole number of solver steps"),
+        ((RULE, LIMIT, PROBLEM), {"num_paths": 99, "method": "transition"}, ValueError, "samples nothing: leave `num"),
+        ((RULE, LIMIT, PROBLEM), {"observables": [jnp.sum]}, TypeError, "`observables` must map names to functions"),
+        (
+            (RULE, LIMIT, PROBLEM),
+            {"observables": {"a": "loss"}},
+            TypeError,
+            "`observables` must map names to functions",
+        ),
+        ((RULE, LIMIT, PROBLEM), {"phi": jnp.cos}, TypeError, "η φ.t., whose φ is the argument `schedule`"),
         ((RULE, LIMIT, PROBLEM), {"learning_rate": 0.1}, ValueError, "pass `learning_rates`, four or more"),
         ((RULE, LIMIT, PROBLEM), {"saves": "all"}, TypeError, "saves must be None, a whole number or increasing times"),
     ],
@@ -40,6 +59,56 @@ def test_misuse_is_refused(question, changes, error, message):
     """The first thing that is wrong is named, before anything is computed."""
     with pytest.raises(error, match=message):
         weak_error(*question, np.ones(2), **(SETTING | changes))
+
+
+@pytest.mark.parametrize(
+    ("start", "error", "message"),
+    [
+        ("one", TypeError, "x0 must hold numbers, got 'one'"),
+        (np.array([np.nan, 1.0]), ValueError, "x0 must be finite, got"),
+        ({"x": np.ones(2)}, ValueError, "x0 names x, but a start is that of the parameters alone: x must be one array"),
+        ({"x": np.ones(2), "m": np.ones(2)}, ValueError, "x0 names m, x, but a start is that of the parameters alone"),
+    ],
+)
+def test_a_start_that_is_none_is_refused(start, error, message):
+    """Words, NaN, and dicts of variables that the limit does not have."""
+    with pytest.raises(error, match=message):
+        weak_error(RULE, LIMIT, PROBLEM, start, **SETTING)
+
+
+def test_parameters_may_be_called_as_variables_are():
+    """A loss whose parameters are a dict with x in it: that is no start of the limit's variables."""
+    problem = general(lambda p: jnp.sum(p["x"] ** 2 + p["y"] ** 2), lambda p, w: {"x": w[:1], "y": w[1:]}, 2)
+    start = {"x": np.ones(1), "y": np.ones(1)}
+    found = weak_error(RULE, LIMIT, problem, start, t1=0.8, learning_rates=(0.04, 0.02, 0.01, 0.005), progress=False)
+    assert str(found.verdict) == "confirmed"
+
+
+def test_an_observable_that_fails_is_named():
+    """Its own error comes with a note on whose it is, and what it was called with."""
+    with pytest.raises(TypeError) as caught:
+        weak_error(RULE, LIMIT, PROBLEM, np.ones(2), **SETTING, observables={"weights": lambda x: x["w"]})
+    assert "This is observable `weights`, called with the parameters of one replica, of shape (2,)" in "".join(
+        caught.value.__notes__
+    )
+
+
+@pytest.mark.parametrize(
+    "schedule", [np.cos, lambda t: 1.0 if t < 1 else 0.5, lambda t: float(t) + 1], ids=["numpy", "if", "float"]
+)
+def test_schedules_that_cannot_be_compiled_are_refused(schedule):
+    """NumPy and Python's `if` work on numbers, not inside a program."""
+    limit = modified_equation(RULE, Regime.small_noise().scheduled(), order=1)
+    with pytest.raises(TypeError, match="the schedule of `schedule` cannot be compiled: write it with jax"):
+        weak_error(RULE, limit, PROBLEM, np.ones(2), **SETTING, schedule=schedule)
+
+
+def test_a_rule_that_diverges_is_refused_before_its_limit_is_solved():
+    """Gradient steps of length 2 on a quartic overshoot; the limit, which does not, would take a minute."""
+    setting = SETTING | {"t1": 8.0, "learning_rates": (2.0, 1.0, 0.5, 0.25), "method": "transition"}
+    limit = modified_equation(RULE, order=2)
+    with pytest.raises(ValueError, match="the rule leaves every box, at learning rate 2, with a probability"):
+        weak_error(RULE, limit, double_well(), 3.0, **setting)
 
 
 def loaded(dimension):

@@ -168,7 +168,7 @@ def test_the_errors_of_a_kink_inside_steps_come_with_a_word():
     """Warm-up that ends at 0.333: the factor of η² varies by a tenth with the part of a step, and it says so."""
     limit, kink = modified_equation(SGD, SMALL.scheduled(), order=2), lambda t: jnp.minimum(t / 0.333, 1.0)
     found = study(limit, schedule=kink)
-    assert "coefficients jump inside a step, at 0.333" in str(found)
+    assert "coefficients jump, or are singular, inside a step, at 0.333" in str(found)
     size = np.abs(found.dataset["error"]) / found.dataset["learning_rate"] ** 2
     assert np.all(size.max("learning_rate") < 1.1 * size.min("learning_rate"))
     assert "jump" not in str(study(limit, schedule=lambda t: jnp.minimum(t / 0.3, 1.0)))

@@ -197,7 +197,7 @@ def test_the_claimed_order_follows_the_momentum_index(index, expected):
         ({"rules": rmsprop(eps_inside=True)}, "not linear"),
         ({"rules": rmsprop()}, "needs `decay_rate`"),
         ({"rules": [sgd(), sgd()]}, "have one name"),
-        ({"observables": {"nan": lambda x: jnp.nan}}, "one finite number"),
+        ({"observables": {"nan": lambda x: jnp.nan}}, "observable `nan` is nan at x0"),
         ({"slow_steps": 3}, "multiple of `saves`"),
         ({"rules": heavy_ball(), "momentum_index": 1, "relaxation_rate": 1.0}, "EMA form"),
     ],

@@ -277,7 +277,7 @@ def test_orders_of_sgd_in_two_dimensions():
 def test_the_study_as_a_dataset():
     """The dataset carries both sides, the signed errors and the residuals under named dimensions."""
     study = quartic_study(0.0)
-    data = study.to_dataset()
+    data = study.dataset
     assert data["errors"].dims == ("learning_rate", "observable")
     np.testing.assert_allclose(data["errors"], data["discrete"] - data["continuous"])
     assert study.fit("mean").order == pytest.approx(1, abs=1e-3)

@@ -1,6 +1,7 @@
 """RMSProp and Adam of order 2 in the ballistic regime, on quadratics of any dimension."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, Literal
 
 import jax
@@ -100,8 +101,8 @@ def coupled_quadratic(dimension: int) -> AbstractProblem:
     Args:
         dimension: number of parameters, at least 1.
     """
-    if dimension < 1:
-        raise ValueError(f"`dimension` must be at least 1, got {dimension}")
+    if isinstance(dimension, bool) or not isinstance(dimension, Integral) or dimension < 1:
+        raise ValueError(f"`dimension` must be a whole number of at least 1, got {dimension!r}")
     place = np.arange(dimension)
     # Rows of the discrete cosine transform: an orthogonal matrix without randomness.
     waves = np.cos(np.pi * (place[None] + 0.5) * place[:, None] / dimension) * np.sqrt(2 / dimension)

@@ -33,7 +33,8 @@ class CatalogueStudy:
         )
         return "\n".join([head, *map(str, self.rows)])
 
-    def to_dataset(self) -> xr.Dataset:
+    @property
+    def dataset(self) -> xr.Dataset:
         """The table over `row`: claimed and measured orders, intervals, verdicts and counts of controls."""
         measured = [row.measured for row in self.rows]
         number = lambda get: [np.nan if fit is None else float(get(fit)) for fit in measured]

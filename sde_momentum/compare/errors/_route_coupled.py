@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import jax
@@ -34,6 +35,9 @@ class Sampling:
         target_snr: wanted ratio of error and standard error, for the plan.
         budget: seconds that may be spent, for the plan.
         progress: whether the plan and a bar are shown.
+
+    Raises:
+        ValueError: both a number of paths and a ratio, one path, or a ratio, budget or solver steps that are none.
     """
 
     num_paths: int | None
@@ -42,6 +46,23 @@ class Sampling:
     target_snr: float | None
     budget: float
     progress: bool
+
+    def __post_init__(self):
+        if self.num_paths is not None and self.target_snr is not None:
+            raise ValueError("pass `num_paths` or `target_snr`, not both: the latter has the number of paths planned.")
+        if self.num_paths is not None and self.num_paths < 2:
+            raise ValueError(f"`num_paths` must be at least 2, for a standard error, got {self.num_paths!r}.")
+        if self.target_snr is not None and not self.target_snr > 0:
+            raise ValueError(f"`target_snr` must be positive, a hundred for instance, got {self.target_snr!r}.")
+        if not self.budget > 0:
+            raise ValueError(f"`budget` must be positive, in seconds, got {self.budget!r}.")
+        if isinstance(self.substeps, bool) or not isinstance(self.substeps, Integral) or self.substeps < 1:
+            raise ValueError(f"`substeps` must be a whole number of solver steps, at least 1, got {self.substeps!r}.")
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether sample sizes were named, or a ratio for which they are to be planned."""
+        return self.num_paths is not None or self.target_snr is not None
 
 
 def coupled_errors(question: Question, rates: Sequence[float], sampling: Sampling) -> Measured:

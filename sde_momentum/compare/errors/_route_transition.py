@@ -49,14 +49,20 @@ def _measured(question: Question, rates: Sequence[float], rows: Sequence[Any]) -
     lost = ~np.isfinite(errors)
     if question.change is None and np.any(lost):
         bad = [float(rate) for rate, row in zip(rates, lost, strict=True) if np.any(row)]
-        raise NotApplicable(
-            f"rule or limit leaves every box at learning rates {bad}: lower them, shorten t1, or use method='coupled'."
-        )
+        raise NotApplicable(_escapes("the limit", bad))
     method = f"transition operators, {describe_noise(question.problem)}, residual at most {residuals.max():.1e}"
     # What no level confirmed is unknown: an uncertainty as large as the error itself leaves it below every gate.
     errors = np.where(lost, 0.0, errors)
     residuals = np.where(np.isfinite(residuals) & ~lost, residuals, 1 + np.abs(errors))
     return Measured(errors, residuals, method, converged=converged)
+
+
+def _escapes(what: str, rates: Sequence[float]) -> str:
+    listed = ", ".join(f"{rate:g}" for rate in rates)
+    return (
+        f"{what} leaves every box, at learning rate {listed}, with a probability that matters: lower the learning "
+        "rates, shorten t1, or use method='coupled'."
+    )
 
 
 def _checked_size(question: Question, rate: float, largest: int) -> int:
@@ -80,6 +86,9 @@ def _row(questions: Sequence[Question], rate: float, programs: "_Programs") -> l
     process = question.chain(rate, programs.small)
     left, steps = programs.chain.at(process, process.init(question.x0)), question.steps(float(process.step_time))
     discrete = [left.chain_expectation(count, programs.law, programs.table, **box) for count in steps]
+    if not np.all(np.isfinite([one.values for one in discrete])):
+        # Before minutes go into a limit that will be compared with nothing.
+        raise NotApplicable(_escapes("the rule", [rate]))
     found = []
     for question in questions:
         equation = question.sde(rate)

@@ -50,6 +50,5 @@ def _measured(question: Question, rates: Sequence[float], discrete: Sequence, qu
         converged.append(bool(np.all(apart <= _CONVERGED * size)))
         jumps += [] if law.jump is None else [law.jump]
     method = f"exact moments along the schedules, residual at most {np.max(residuals):.1e}"
-    if jumps:
-        method += f"; the limit's coefficients jump inside a step, at {jumps[0]:.4g}: errors need not follow a power"
-    return Measured(np.stack(errors), np.stack(residuals), method, converged=np.array(converged))
+    jump = jumps[0] if jumps else None
+    return Measured(np.stack(errors), np.stack(residuals), method, converged=np.array(converged), jump=jump)

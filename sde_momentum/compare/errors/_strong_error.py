@@ -17,7 +17,8 @@ from sde_momentum.compare.errors._route_coupled import check_finite, coupled, ru
 from sde_momentum.compare.orders._natural_unit import natural_unit
 from sde_momentum.compare.orders._order_fit import OrderFit, fit_order
 from sde_momentum.compare.orders._study import plain_number
-from sde_momentum.compare.question._question import Question, checked_rates
+from sde_momentum.compare.question._question import Question
+from sde_momentum.compare.question._times import checked_rates
 from sde_momentum.problems import AbstractProblem, NormalDraw
 from sde_momentum.solvers import Seed
 from sde_momentum.symbolic import Limit, UpdateRule

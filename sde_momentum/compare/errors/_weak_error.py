@@ -14,7 +14,8 @@ from sde_momentum.compare.orders._measured import Measured, NotApplicable, Route
 from sde_momentum.compare.orders._natural_unit import natural_unit
 from sde_momentum.compare.orders._study import WeakError, make_study
 from sde_momentum.compare.question._observables import Observable
-from sde_momentum.compare.question._question import Question, checked_rates
+from sde_momentum.compare.question._question import Question
+from sde_momentum.compare.question._times import checked_rates
 from sde_momentum.problems import AbstractProblem
 from sde_momentum.solvers import Seed
 from sde_momentum.symbolic import Limit, UpdateRule
@@ -114,16 +115,14 @@ def weak_error(
     rates = checked_rates(learning_rates)
     if method not in get_args(Route):
         raise ValueError(f"`method` must be one of {get_args(Route)}, got {method!r}.")
-    if num_paths is not None and target_snr is not None:
-        raise ValueError("pass `num_paths` or `target_snr`, not both: the latter has the number of paths planned.")
-    if num_paths is not None and num_paths < 2:
-        raise ValueError(f"`num_paths` must be at least 2, for a standard error, got {num_paths!r}.")
+    sampling = Sampling(num_paths, seed, substeps, target_snr, budget, progress)
+    if sampling.is_asked_for and method in ("exact", "transition"):
+        raise ValueError(f"method={method!r} samples nothing: leave `num_paths` and `target_snr` out, or sample.")
     if "learning_rate" in hyperparameters:
         raise ValueError("pass `learning_rates`, four or more of them, in place of one `learning_rate`.")
     question = Question(
         rule, limit, problem, x0, t1=t1, saves=saves, observables=observables, hyperparameters=hyperparameters
     )
-    sampling = Sampling(num_paths, seed, substeps, target_snr, float(budget), progress)
     measured = _measure(question, rates, sampling, method)
     unit = natural_unit(question, float(rates[-1])) if learning_rate_unit is None else learning_rate_unit
     return make_study(question, rates, measured, confidence=confidence, unit=unit)
@@ -139,9 +138,8 @@ def _measure(question: Question, rates: np.ndarray, sampling: Sampling, method: 
     }
     if method != "auto":
         return routes[method]()
-    sampled = sampling.num_paths is not None or sampling.target_snr is not None
     obstacles = []
-    for name in ("exact", "coupled") if sampled else ("exact", "transition", "coupled"):
+    for name in ("exact", "coupled") if sampling.is_asked_for else ("exact", "transition", "coupled"):
         try:
             return routes[name]()
         except NotApplicable as obstacle:

@@ -98,11 +98,20 @@ def resolved_panels(
 def _table(panels: np.ndarray, values: Callable[[np.ndarray], np.ndarray], places: np.ndarray) -> np.ndarray:
     """Values at places of the panels, shape `(panels, places, functions)`."""
     times = panels[:, :1] + np.diff(panels) * places
-    found = values(times.ravel())
+    return finite_values(values, times.ravel()).reshape(*times.shape, -1)
+
+
+def finite_values(values: Callable[[np.ndarray], np.ndarray], times: np.ndarray) -> np.ndarray:
+    """Functions at times, shape `(times, functions)`.
+
+    Raises:
+        ValueError: a function is not finite at some time.
+    """
+    found = values(times)
     if not np.all(np.isfinite(found)):
-        bad = times.ravel()[~np.all(np.isfinite(found), axis=1)][0]
+        bad = times[~np.all(np.isfinite(found), axis=1)][0]
         raise ValueError(
             f"the coefficients of the limit are not finite at time {bad:.6g}: choose schedules that are finite, with "
             "their derivatives, from 0 to t1."
         )
-    return found.reshape(*times.shape, -1)
+    return found

@@ -12,7 +12,7 @@ from jaxtyping import Array, PyTree
 
 from sde_momentum.compare.exact._affine import Moments
 from sde_momentum.compare.exact._affine_forms import AffineForms, affine_forms
-from sde_momentum.compare.exact._panels import GAUSS, halves, resolved_panels, times_in
+from sde_momentum.compare.exact._panels import GAUSS, finite_values, halves, resolved_panels, times_in
 from sde_momentum.dynamics import SDE
 
 # Tolerance of the panels, and halvings after which they stay, of the moments and of the rough ones beside them.
@@ -33,8 +33,8 @@ class IntegratedMoments(NamedTuple):
     Attributes:
         sharp: the moments, one row per time.
         rough: the same at a looser tolerance: the difference is the error of these, and a bound on that of `sharp`.
-        jump: a time inside a step of the optimizer at which coefficients jump, None without: there a limit misses the
-            step by a part of it, and errors follow no power of the learning rate.
+        jump: a time inside a step of the optimizer at which coefficients jump or are singular, None without: there a
+            limit misses the step by a part of it, and errors follow no power of the learning rate.
     """
 
     sharp: Moments
@@ -130,7 +130,7 @@ def _speed(terms: AffineForms) -> Callable[[np.ndarray], np.ndarray]:
 def _march(start: np.ndarray, terms: AffineForms, values: Callable, panels: np.ndarray, times: Sequence) -> Moments:
     """Mean and covariance at the times, panel by panel."""
     mean, covariance, found = start, np.zeros((len(start),) * 2), {}
-    numbers = values(times_in(panels).ravel()).reshape(len(panels), len(GAUSS.places), -1)
+    numbers = finite_values(values, times_in(panels).ravel()).reshape(len(panels), len(GAUSS.places), -1)
     for (begin, end), weights in zip(panels, numbers, strict=True):
         mean, covariance = _across(mean, covariance, terms, weights, end - begin)
         if end in times:

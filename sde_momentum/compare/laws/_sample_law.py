@@ -9,7 +9,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from sde_momentum.compare.question._question import whole_steps
+from sde_momentum.compare.question._times import whole_steps
 from sde_momentum.solvers import FusedTerm, Seed, SmallNoise, normal
 from sde_momentum.solvers._seed import seed_words
 

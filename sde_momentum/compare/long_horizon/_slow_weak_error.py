@@ -16,9 +16,9 @@ from sde_momentum.compare.long_horizon._slow_flow import slow_flow, slow_start
 from sde_momentum.compare.long_horizon._slow_process import FollowedOptimizer, against_slow
 from sde_momentum.compare.long_horizon._slow_setting import slow_setting
 from sde_momentum.compare.long_horizon._slow_study import SlowWeakError
-from sde_momentum.compare.long_horizon._slow_values import values_at
 from sde_momentum.compare.orders._order_fit import fit_order
-from sde_momentum.compare.question._observables import Observable, trace_of_hessian
+from sde_momentum.compare.question._observables import Observable, check_observables, trace_of_hessian, values_at
+from sde_momentum.compare.question._times import checked_rates
 from sde_momentum.ensembles import simulate
 from sde_momentum.manifold import AdamSlowSDE, SlowSDE
 from sde_momentum.solvers import Seed
@@ -95,8 +95,8 @@ def slow_weak_error(
     rules = (rules,) if isinstance(rules, UpdateRule) else tuple(rules)
     if len({rule.name for rule in rules}) < len(rules):
         raise ValueError(f"two of `rules` have one name: {', '.join(rule.name for rule in rules)}; compare them apart.")
-    rates = _checked_rates(learning_rates)
-    functions = {"tr H": trace_of_hessian(problem)} if observables is None else dict(observables)
+    rates = checked_rates(learning_rates)
+    functions = {"tr H": trace_of_hessian(problem)} if observables is None else observables
     x0 = jax.tree.map(jnp.asarray, x0)
     slow_steps = 2 * saves if slow_steps is None else slow_steps
     if slow_steps < saves or slow_steps % saves:
@@ -106,7 +106,7 @@ def slow_weak_error(
         setting.check()
     for rate in rates:
         _check_steps(t1, rate)
-    values_at(functions, x0)
+    functions = check_observables(functions, x0)
     start, point, sampled = slow_start(problem, x0, codimension)
     if sampled and 4 * slow_steps > _check_steps(t1, rates[0]):
         raise ValueError(
@@ -239,15 +239,6 @@ def _orders(dataset: xr.Dataset, rates: np.ndarray, confidence: float, claims: M
                 remainder_exponent=claims[str(rule)][1],
             )
     return orders
-
-
-def _checked_rates(learning_rates: Sequence[float]) -> np.ndarray:
-    rates = np.asarray(learning_rates, dtype=float)
-    if rates.ndim != 1 or len(rates) < 4 or not (np.all(rates > 0) and np.all(np.diff(rates) < 0)):
-        raise ValueError(
-            f"`learning_rates` must be at least four positive, strictly decreasing numbers, got {learning_rates!r}."
-        )
-    return rates
 
 
 def _check_steps(t1: float, rate: float) -> int:

@@ -15,7 +15,7 @@ from jaxtyping import Array, PyTree
 
 from sde_momentum.compare.long_horizon._slow_flow import slow_flow, slow_start
 from sde_momentum.compare.long_horizon._slow_setting import slow_setting
-from sde_momentum.compare.long_horizon._slow_values import values_at
+from sde_momentum.compare.question._observables import check_observables
 from sde_momentum.ensembles import simulate
 from sde_momentum.solvers import Seed
 from sde_momentum.symbolic import UpdateRule
@@ -145,7 +145,7 @@ def time_scales(
     for rate in learning_rates:
         _steps(rate, exponents, t1, aligned=False)
     x0 = jax.tree.map(jnp.asarray, x0)
-    values_at(observables, x0)
+    observables = check_observables(observables, x0)
     setting = slow_setting(rule, problem, momentum_index, hyperparameters, codimension)
     setting.check()
     start, point, sampled = slow_start(problem, x0, codimension)

@@ -17,7 +17,7 @@ from sde_momentum.compare.momentum._schedule import MomentumSchedule, Multiplier
 from sde_momentum.compare.orders._order_fit import OrderFit, fit_order
 from sde_momentum.compare.orders._verdict import Verdict, judge
 from sde_momentum.compare.question._independent_steps import require_independent_steps
-from sde_momentum.compare.question._observables import Observable, default_observables
+from sde_momentum.compare.question._observables import Observable, check_observables, default_observables
 from sde_momentum.dynamics import chain
 from sde_momentum.optimizers import sgd, sgdm
 from sde_momentum.problems import AbstractProblem
@@ -183,7 +183,8 @@ class _Question:
         widen = lambda leaf: jax.numpy.asarray(leaf, float) if _is_real(leaf) else leaf
         self.problem, self.x0, self.t1 = jax.tree.map(widen, problem), jax.tree.map(widen, x0), float(t1)
         self.relaxation_rate, self.num_paths, self.seed = float(relaxation_rate), num_paths, seed
-        self.observables = dict(observables) if observables is not None else default_observables(self.problem)
+        given = default_observables(self.problem) if observables is None else observables
+        self.observables = check_observables(given, self.x0)
         self.exact = False if sample else self._closed()
 
     def _closed(self) -> bool:

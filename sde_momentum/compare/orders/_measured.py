@@ -25,6 +25,7 @@ class Measured:
         converged: whether each learning rate met its tolerance, shape `(rates,)`.
         correlation: between learning rates, at the last time: shape `(observables, rates, rates)`, None for none.
         plan: table of the planned sample sizes, empty where nothing was planned.
+        jump: a time inside a step at which the limit's coefficients jump or are singular, None without.
     """
 
     errors: np.ndarray
@@ -35,3 +36,4 @@ class Measured:
     converged: np.ndarray | None = None
     correlation: np.ndarray | None = None
     plan: str = ""
+    jump: float | None = None

@@ -19,6 +19,8 @@ _ITERATIONS = 24
 _LASTS = 4.0
 # Part of a study's learning rates at which the drift is that of its leading order.
 _SMALL = 256.0
+# Times at which schedules are looked at.
+_TIMES = 9
 # Squarings of the Jacobian: the norm of its power 2^k has forgotten its shape.
 _SQUARINGS = 10
 
@@ -33,7 +35,8 @@ def natural_unit(question: Question, learning_rate: float) -> float:
     Errors of a relaxation grow with the time it has lasted, $e^{-\rho t}(1 + \eta\rho^2t + \dots)$, until it has died
     out: $n = \rho t_1$, between one and four. In this unit the ratios of an expansion's terms are of size one or less,
     over-, under- and critically damped alike, unless the leading coefficient happens to be small or has died out
-    while the next one stays: then no unit is right, and the fit finds the errors not asymptotic.
+    while the next one stays: then no unit is right, and the fit finds the errors not asymptotic. Where the regime
+    schedules anything, the shortest of the units at some times counts: a warm-up starts with no step at all.
 
     Args:
         question: what is compared.
@@ -47,11 +50,18 @@ def natural_unit(question: Question, learning_rate: float) -> float:
 def _relaxations(question: Question, learning_rate: float) -> float:
     """How many relaxations the memory of a step lasts, times those that count; zero where nothing moves."""
     process, equation = question.chain(learning_rate), question.sde(learning_rate)
-    speed = float(_fastest_rate(equation, equation.init(question.x0)))
+    start, step_time = equation.init(question.x0), float(process.step_time)
+    times = np.linspace(0, question.t1, _TIMES) if question.limit.regime.schedules else [0.0]
+    sides = [(process.at(t / step_time), equation.at(t)) for t in times]
+    return max(_counted(question, float(_fastest_rate(e, start)), _memory(p, e)) for p, e in sides) * step_time
+
+
+def _counted(question: Question, speed: float, memory: float) -> float:
+    """A rate, not slower than the study lasts, times what it has relaxed by and what the rule remembers."""
     slowest = 0.0 if math.isinf(question.t1) else 1 / question.t1
     speed = max(speed, slowest) if math.isfinite(speed) else slowest
     lasted = 1.0 if math.isinf(question.t1) else min(max(speed * question.t1, 1.0), _LASTS)
-    return lasted * speed * float(process.step_time) * _memory(process, equation)
+    return lasted * speed * memory
 
 
 def _memory(process: Chain, equation: SDE) -> float:

@@ -94,9 +94,8 @@ class WeakError:
         attributes = self.dataset.attrs
         lines = [f"weak error of {attributes['rule']} against its limit: {self.verdict}"]
         lines += [f"  {name}: {fit}" for name, fit in self.orders.items()]
-        lines.append(
-            f"  ({attributes['method']}; terms of one size at a learning rate of {self.learning_rate_unit:.3g})"
-        )
+        unit = f"terms of one size at a learning rate of {self.learning_rate_unit:.3g}"
+        lines.append(f"  ({attributes['method']}; {self._bias()}{unit})")
         if not self.verdict.is_answer:
             lines.append(f"  remedy: {self._remedy()}")
         if not self.converged:
@@ -104,19 +103,32 @@ class WeakError:
             lines.append(
                 f"  residuals above the tolerance at learning rates {missed.tolist()}: they count as standard errors"
             )
+        if "jump" in attributes:
+            lines.append(
+                f"  note: the limit's coefficients jump, or are singular, inside a step, at {attributes['jump']:.4g}: "
+                "errors need not follow a power"
+            )
         if attributes["caveats"]:
             lines.append(f"  note: {attributes['caveats']}")
         if attributes["plan"]:
             lines += ["  " + line for line in attributes["plan"].splitlines()]
         return "\n".join(lines)
 
+    def _bias(self) -> str:
+        share = max(fit.bias_fraction for fit in self.orders.values())
+        return f"solver bias at most {100 * share:.2g} % of an error; " if share > 0 else ""
+
     def _remedy(self) -> str:
+        if "jump" in self.dataset.attrs:
+            return "schedules whose kinks and jumps lie between the steps of every learning rate, or smooth ones"
         rate = self.sufficient_learning_rate
         if rate is None and self.verdict is Verdict.NOT_ASYMPTOTIC:
             return "a shorter horizon; no learning rates would do before rounding takes over"
         if rate is None:
             return self.verdict.remedy
-        return f"learning rates from {rate:.3g} down, or a shorter horizon, would show the order if the claim holds"
+        smaller = f"learning rates from {rate:.3g} down, or a shorter horizon, would show the order if the claim holds"
+        # Noise and remainders hide an order together: either may give way.
+        return f"more paths; or {smaller}" if self.verdict is Verdict.MONTE_CARLO_FLOOR else smaller
 
     def plot(self, axes: Any = None) -> Any:
         """Draw |error| over the learning rate, log–log, with error bars, noise floor, fitted curves and slopes.
@@ -158,7 +170,7 @@ def make_study(
         "hyperparameters": json.dumps({k: plain_number(v) for k, v in question.hyperparameters.items()}),
         "plan": measured.plan,
         "caveats": "; ".join(question.sde(float(rates[0])).caveats),
-    }
+    } | ({} if measured.jump is None else {"jump": measured.jump})
     return WeakError(dataset, _fits(dataset, unit, confidence, measured.correlation), question.claimed_order, unit)
 
 

@@ -54,7 +54,7 @@ class Verdict(Enum):
 _EXPLANATION = {
     Verdict.CONFIRMED: "the interval of the measured order reaches the claimed order and excludes the next lower one",
     Verdict.REFUTED: "the whole interval of the measured order lies below the claimed order",
-    Verdict.MONTE_CARLO_FLOOR: "the errors are zero, or too small against their standard errors, to show an order",
+    Verdict.MONTE_CARLO_FLOOR: "the errors are zero, or too near their standard errors to tell order from remainders",
     Verdict.SOLVER_BIAS: "the discretization of the limit contributes more than a tenth of some measured error",
     Verdict.NOT_ASYMPTOTIC: "at these learning rates the leading power does not yet dominate the error",
 }

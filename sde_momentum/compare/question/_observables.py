@@ -1,11 +1,12 @@
 """Observables of the parameters: the usual ones, and the curvature that noise acts on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, PyTree
 
@@ -64,32 +65,54 @@ def _trace_of_hessian(problem: AbstractProblem, x: PyTree[Any]) -> Array:
     return trace_hessian(lambda z: problem.loss(unravel(z)), flat)
 
 
-def check_observables(observables: dict[str, Observable], x0: PyTree[Any]) -> dict[str, Observable]:
-    """Refuse what is no number, or not a finite one, at the start.
+def check_observables(observables: Mapping[str, Observable], x0: PyTree[Any]) -> dict[str, Observable]:
+    """Refuse what is no function, no number, or not a finite one at the start.
 
     Raises:
+        TypeError: no mapping of names to functions.
         ValueError: no observables; one that does not give one number for one replica, or one that is not finite.
     """
+    if not isinstance(observables, Mapping) or not all(callable(function) for function in observables.values()):
+        raise TypeError(
+            "`observables` must map names to functions of the parameters, such as {'first': lambda x: x[0]}, got "
+            f"{observables!r}."
+        )
     if not observables:
-        raise ValueError("`observables` is empty; leave it out for the loss and the moments of the parameters.")
+        raise ValueError("`observables` is empty; leave it out for the usual ones.")
     abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), x0)
     for name, function in observables.items():
-        found = eqx.filter_eval_shape(function, abstract)
+        found = _shape_of(name, function, abstract)
         if not hasattr(found, "shape") or found.shape != ():
             raise ValueError(
                 f"observable `{name}` must return one number for one replica, got "
                 f"{f'shape {found.shape}' if hasattr(found, 'shape') else type(found).__name__}: sum over the "
                 "components, or pass one observable each."
             )
-    for name, value in zip(observables, _values(tuple(observables.values()), x0), strict=True):
-        if not bool(jnp.isfinite(value)):
+    for name, value in zip(observables, values_at(observables, x0), strict=True):
+        if not np.isfinite(value):
             raise ValueError(
-                f"observable `{name}` is {float(value)} at x0: choose one that is finite on every path, such as "
+                f"observable `{name}` is {value} at x0: choose one that is finite on every path, such as "
                 "log(ε + x²) in place of log x."
             )
-    return observables
+    return dict(observables)
+
+
+def values_at(observables: Mapping[str, Observable], x: PyTree[Any]) -> np.ndarray:
+    """The observables at one point, by one program; shape `(observables,)`."""
+    return np.array(_values(tuple(observables.values()), x))
+
+
+def _shape_of(name: str, function: Observable, x: PyTree[Any]) -> Any:
+    """What an observable returns, constants as arrays; its own errors say which it is."""
+    try:
+        found = eqx.filter_eval_shape(function, x)
+        return jax.eval_shape(lambda: jnp.asarray(found)) if isinstance(found, int | float) else found
+    except Exception as error:
+        shapes = jax.tree.map(lambda leaf: leaf.shape, x)
+        error.add_note(f"This is observable `{name}`, called with the parameters of one replica, of shape {shapes}.")
+        raise
 
 
 @eqx.filter_jit
-def _values(functions: tuple[Observable, ...], x0: PyTree[Any]) -> list[Array]:
-    return [jnp.asarray(function(x0)) for function in functions]
+def _values(functions: tuple[Observable, ...], x: PyTree[Any]) -> list[Array]:
+    return [jnp.asarray(function(x)) for function in functions]

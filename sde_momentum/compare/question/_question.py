@@ -1,9 +1,7 @@
 """What is compared with what: a rule and its limit on a problem, without the learning rate."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from numbers import Integral
 from typing import Any
 
 import equinox as eqx
@@ -15,6 +13,8 @@ from jaxtyping import Array, PyTree
 
 from sde_momentum.compare.question._independent_steps import require_independent_steps
 from sde_momentum.compare.question._observables import Observable, check_observables, default_observables
+from sde_momentum.compare.question._start_values import checked_start
+from sde_momentum.compare.question._times import checked_times, whole_steps
 from sde_momentum.dynamics import SDE, Chain, chain, sde
 from sde_momentum.dynamics._hyperparameters import require_problem
 from sde_momentum.dynamics._start import full_start
@@ -61,9 +61,9 @@ class Question:
             raise ValueError(f"`limit` was not derived from the rule `{rule.name}`; use modified_equation(rule, …).")
         require_independent_steps(problem, "a diffusion limit")
         self.rule, self.limit, self.problem = rule, limit, problem
-        self.x0 = jax.tree.map(jnp.asarray, x0)
+        self.x0 = checked_start(x0, limit.variables, problem)
         self.times = checked_times(t1, saves)
-        given = dict(observables) if observables is not None else default_observables(problem)
+        given = default_observables(problem) if observables is None else observables
         self.observables = check_observables(given, self.parameters_at_start)
         self.hyperparameters = dict(hyperparameters or {})
         self.change: Callable[[SDE], SDE] | None = None
@@ -115,52 +115,6 @@ class Question:
         twin = copy(self)
         twin.problem, twin.x0 = _double(self.problem), _double(self.x0)
         return twin
-
-
-def whole_steps(time: float, step_time: float, name: str = "t1") -> int:
-    """A time in steps; `name` says which time it is.
-
-    Raises:
-        ValueError: it is not a whole number of them.
-    """
-    count = time / step_time
-    if round(count) < 1 or abs(count - round(count)) > 1e-6 * max(count, 1):
-        near = max(round(count), 1) * step_time
-        raise ValueError(
-            f"{name} = {time:.6g} is {count:.6g} steps of length {step_time:.6g}; choose learning rates that divide t1 "
-            f"and every time of `saves`, or {name} = {near:.6g}."
-        )
-    return round(count)
-
-
-def checked_times(t1: float, saves: int | Sequence[float] | None) -> tuple[float, ...]:
-    """Increasing times, the last of them t1."""
-    t1 = float(t1)
-    if not t1 > 0:
-        raise ValueError(f"t1 must be positive, in units of the regime's clock, got {t1}")
-    if saves is None:
-        return (t1,)
-    if math.isinf(t1):
-        raise ValueError("the stationary law, t1 = inf, has no times before it: leave `saves` out")
-    if isinstance(saves, bool | str) or not isinstance(saves, Integral | Sequence | np.ndarray):
-        raise TypeError(f"saves must be None, a whole number or increasing times, got {saves!r}")
-    times = [t1 * j / saves for j in range(1, saves + 1)] if isinstance(saves, Integral) else [float(s) for s in saves]
-    if not times or times[0] <= 0 or np.any(np.diff(times) <= 0) or not math.isclose(times[-1], t1):
-        raise ValueError(f"saves must be positive increasing times of which the last is t1 = {t1:g}, got {saves!r}")
-    return tuple(times)
-
-
-def checked_rates(learning_rates: Sequence[float]) -> np.ndarray:
-    """Learning rates as an array, at least four and strictly decreasing."""
-    given = np.asarray(learning_rates)
-    if given.dtype.kind not in "biuf":
-        raise TypeError(f"`learning_rates` must be numbers, got {learning_rates!r}.")
-    rates = given.astype(float)
-    if rates.ndim != 1 or len(rates) < 4:
-        raise ValueError(f"`learning_rates` needs at least four values to fit an order, got {learning_rates!r}.")
-    if not (np.all(rates > 0) and np.all(np.diff(rates) < 0)):
-        raise ValueError(f"`learning_rates` must be positive and strictly decreasing, got {learning_rates!r}.")
-    return rates
 
 
 def raveled(state: PyTree[Array]) -> np.ndarray:

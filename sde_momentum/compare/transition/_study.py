@@ -54,7 +54,8 @@ class TransitionStudy:
         column = self.observables.index(observable)
         return fit_order(self.learning_rates, self.errors[:, column], self.residuals[:, column], **options)
 
-    def to_dataset(self):
+    @property
+    def dataset(self):
         """The study as an `xarray.Dataset` with dimensions `learning_rate` and `observable`."""
         import xarray
 
