@@ -44,7 +44,7 @@ def test_a_changed_equation_is_one_question_more(route):
 def test_what_no_level_confirms_is_below_every_gate():
     """A limit that leaves every box is refused; a change of it that does is data, uncertain by as much as it says."""
     rows = [(np.full((2, 1), np.nan), np.full((2, 1), np.inf), False)] * 4
-    with pytest.raises(NotApplicable, match="the limit leaves every box, at learning rate 0.1, 0.05"):
+    with pytest.raises(NotApplicable, match="the limit leaves every box, at learning rate"):
         _measured(asked(), RATES, rows)
     found = _measured(asked().with_change(doubled), RATES, rows)
     assert fit_order(RATES, found.errors[:, 0, 0], found.deviations[:, 0, 0]).snr < 1
