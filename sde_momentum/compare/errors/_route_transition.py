@@ -12,6 +12,7 @@ from sde_momentum.compare.question._question import Question
 from sde_momentum.compare.transition._expectations import LARGEST
 from sde_momentum.compare.transition._noise_points import describe_noise, noise_points, with_few_normals
 from sde_momentum.compare.transition._sides import Side
+from sde_momentum.compare.transition._ways import difference
 
 
 def transition_errors(
@@ -82,22 +83,21 @@ def _checked_size(question: Question, rate: float, largest: int) -> int:
 
 def _row(questions: Sequence[Question], rate: float, programs: "_Programs") -> list[Any]:
     """For every question errors and residuals at one rate, shape `(observables, times)`, and whether all converged."""
-    question, box = questions[0], {"box": programs.box}
+    question = questions[0]
     process = question.chain(rate, programs.small)
     left, steps = programs.chain.at(process, process.init(question.x0)), question.steps(float(process.step_time))
-    discrete = [left.chain_expectation(count, programs.law, programs.table, **box) for count in steps]
-    if not np.all(np.isfinite([one.values for one in discrete])):
+    discrete = [left.chain_ways(count, programs.law, programs.table, box=programs.box) for count in steps]
+    if any(ways.escapes for ways in discrete):
         # Before minutes go into a limit that will be compared with nothing.
         raise NotApplicable(_escapes("the rule", [rate]))
     found = []
     for question in questions:
         equation = question.sde(rate)
         right = programs.sde.at(equation, equation.init(question.x0))
-        continuous = [right.sde_expectation(time, **box) for time in question.times]
-        pairs = list(zip(discrete, continuous, strict=True))
-        errors = np.stack([a.values - b.values for a, b in pairs], axis=-1)
-        residuals = np.stack([a.residuals + b.residuals for a, b in pairs], axis=-1)
-        found.append((errors, residuals, all(a.converged and b.converged for a, b in pairs)))
+        continuous = [right.sde_ways(time, box=programs.box) for time in question.times]
+        apart = [difference(a, b) for a, b in zip(discrete, continuous, strict=True)]
+        errors, residuals = (np.stack([getattr(e, part) for e in apart], -1) for part in ("values", "residuals"))
+        found.append((errors, residuals, all(e.converged for e in apart)))
     return found
 
 

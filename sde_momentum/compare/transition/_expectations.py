@@ -5,15 +5,10 @@ import itertools
 import numpy as np
 
 from sde_momentum.compare.orders._measured import NotApplicable
-from sde_momentum.compare.transition._box import box_chain_expectation, box_sde_expectation
 from sde_momentum.compare.transition._expectation import Expectation as Expectation
-from sde_momentum.compare.transition._frame_levels import framed_expectation
-from sde_momentum.compare.transition._framed_chain import FramedChain
-from sde_momentum.compare.transition._framed_sde import FramedSDE
+from sde_momentum.compare.transition._ways import ways_of_chain, ways_of_sde
 
 LARGEST = 20
-# Half of what a weak error, a difference of two expectations, is to meet.
-_TOLERANCE = {1: 5e-11, 2: 5e-9}
 
 
 def chain_expectation(step, observables, start, steps, noise, *, domain=None, tolerance=None):
@@ -57,32 +52,7 @@ def chain_expectation(step, observables, start, steps, noise, *, domain=None, to
         parts = zip(draws, itertools.pairwise(edges), strict=True)
         return np.concatenate([move(x[:, a:b], draw) for draw, (a, b) in parts if b > a], axis=1)
 
-    return expected_of_chain(moves, watched, x0, steps, noise, domain=domain, tolerance=tolerance)
-
-
-def expected_of_chain(moves, observables, start, steps, noise, *, domain=None, tolerance=None, box=True):
-    """Expected observables of a chain that moves many states by many draws at once.
-
-    Args:
-        moves: `moves(k, x, draws, which)`, the next states of x, shape `(d, N)`, each by the draw that `which`, which
-            does not decrease, numbers.
-        observables: functions of states of shape `(d, N)`.
-        start: shape `(d,)`.
-        steps: number of steps.
-        noise: a `NoiseLaw`.
-        domain: as in `chain_expectation`.
-        tolerance: as in `chain_expectation`.
-        box: whether a box may serve: not where steps differ from each other.
-    """
-    accuracy = _TOLERANCE[min(len(start), 2)] if tolerance is None else tolerance
-    move = lambda x, point: moves(0, x, np.asarray(point)[None], np.zeros(x.shape[1], int))
-    boxed = lambda: box_chain_expectation(move, observables, start, steps, noise, domain, accuracy)
-    framed = lambda: framed_expectation(lambda: FramedChain(moves, start, steps, noise), observables, accuracy)
-    if domain is not None:
-        return boxed()
-    # On a line a box is one small matrix for all steps; beyond, frames need far fewer numbers.
-    ways = {1: (boxed, framed), 2: (framed, boxed)}.get(len(start), (framed,))
-    return _first_that_converges(*(ways if box else (framed,)))
+    return ways_of_chain(moves, watched, x0, steps, noise, domain=domain, tolerance=tolerance).expectation
 
 
 def sde_expectation(drift, diffusion, observables, start, time, *, domain=None, tolerance=None):
@@ -124,38 +94,7 @@ def sde_expectation(drift, diffusion, observables, start, time, *, domain=None, 
         return np.broadcast_to(value, x.shape)[:, None] if lift else value
 
     coefficients = lambda t, x: (speed(x), factor(x))
-    return expected_of_sde(coefficients, watched, x0, time, domain=domain, tolerance=tolerance)
-
-
-def expected_of_sde(coefficients, observables, start, time, *, domain=None, tolerance=None, box=True):
-    """Expected observables of an equation whose coefficients may depend on time.
-
-    Args:
-        coefficients: `coefficients(t, x)`, drift of shape `(d, N)` and noise factor of shape `(d, noises, N)`.
-        observables: functions of states of shape `(d, N)`.
-        start: shape `(d,)`.
-        time: duration.
-        domain: as in `sde_expectation`.
-        tolerance: as in `sde_expectation`.
-        box: whether a box may serve: not where coefficients depend on time.
-    """
-    accuracy = _TOLERANCE[min(len(start), 2)] if tolerance is None else tolerance
-    still = (lambda x: coefficients(0.0, x)[0]), (lambda x: coefficients(0.0, x)[1])
-    boxed = lambda: box_sde_expectation(*still, observables, start, time, domain, accuracy)
-    framed = lambda: framed_expectation(lambda: FramedSDE(coefficients, start, time), observables, accuracy)
-    if domain is not None:
-        return boxed()
-    return _first_that_converges(*((framed, boxed) if box and len(start) <= 2 else (framed,)))
-
-
-def _first_that_converges(*ways):
-    """The result of the first way that converges, or of the one with the smallest residual."""
-    found = []
-    for way in ways:
-        found.append(way())
-        if found[-1].converged:
-            return found[-1]
-    return min(found, key=lambda one: one.residuals.max())
+    return ways_of_sde(coefficients, watched, x0, time, domain=domain, tolerance=tolerance).expectation
 
 
 def _as_vector(start):

@@ -29,42 +29,90 @@ _MORE = {
 _PROGRESS = 0.5
 
 
-def framed_expectation(
-    make: Callable[[], FramedChain | FramedSDE],
-    observables: Sequence[Callable[[np.ndarray], np.ndarray]],
-    tolerance: float,
-) -> Expectation:
-    """Expected observables in moving frames.
+class FramedLevels:
+    """Expected observables of a process in moving frames, at one level after another, each found when first wanted.
 
     Args:
-        make: the process; made here, for its pilot run may overflow.
+        make: the process; made when first wanted, for its pilot run may overflow.
         observables: functions of states of shape `(d, N)`.
-        tolerance: of the residual.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], FramedChain | FramedSDE],
+        observables: Sequence[Callable[[np.ndarray], np.ndarray]],
+    ):
+        self.observables = observables
+        self._make = make
+        self._process: FramedChain | FramedSDE | None = None
+        self._lost: FrameLost | None = None
+        self._found: list[np.ndarray] = []
+
+    @property
+    def levels(self) -> tuple[FrameLevel, ...]:
+        """The levels that there are for so many components that scatter; none where no frame holds the process."""
+        if self._process is None and self._lost is None:
+            self._attempt(self._begin)
+        return () if self._process is None else _levels(len(self._process.active))
+
+    def values(self, number: int) -> np.ndarray:
+        """Values at a level, shape `(observables,)`.
+
+        Raises:
+            FrameLost: no frame holds the process at this level.
+        """
+        while len(self._found) <= number and self._lost is None:
+            self._attempt(lambda: self._solve(self.levels[len(self._found)]))
+        if self._lost is not None and number >= len(self._found):
+            raise self._lost
+        return self._found[number]
+
+    def _begin(self) -> None:
+        self._process = self._make()
+
+    def _solve(self, level: FrameLevel) -> None:
+        assert self._process is not None
+        # Matrices of few variables are too small to be shared among threads, which then wait for each other.
+        with threadpool_limits(1 if len(self._process.active) <= max(_FEW) else None, "blas"):
+            self._found.append(self._process.expectations(self.observables, level))
+
+    def _attempt(self, task: Callable[[], None]) -> None:
+        try:
+            with np.errstate(all="ignore"):
+                task()
+        except FrameLost as lost:
+            self._lost = lost
+
+
+def refined(sides: Sequence[FramedLevels], tolerance: float) -> Expectation:
+    """Expected observables of one process, or what they differ by from those of a second, level by level.
+
+    What both sides are off by in the same way is no error of the difference: where two laws are close, their
+    polynomials leave out nearly the same, and the residual of the difference says so.
+
+    Args:
+        sides: one, or two with as many levels as each other.
+        tolerance: of the residual, at which refinement ends.
 
     Returns:
-        The last level's `Expectation`; NaN where no frame holds the process.
+        The last level's `Expectation`; NaN where no frame holds a process.
     """
-    unknown = np.full(len(observables), np.nan)
-    best = Expectation(unknown, np.full(len(unknown), np.inf), None, 0, False)
-    with np.errstate(all="ignore"):
+    count = len(sides[0].observables)
+    best = Expectation(np.full(count, np.nan), np.full(count, np.inf), None, 0, False)
+    for number, level in enumerate(sides[0].levels):
         try:
-            process = make()
-            # Matrices of few variables are too small to be shared among threads, which then wait for each other.
-            with threadpool_limits(1 if len(process.active) <= max(_FEW) else None, "blas"):
-                for level in _levels(len(process.active)):
-                    values = process.expectations(observables, FrameLevel(*level))
-                    best = _compared(values, best, level[0], tolerance)
-                    if best.converged:
-                        break
+            values = sides[0].values(number) - (sides[1].values(number) if len(sides) > 1 else 0.0)
+            best = _compared(values, best, level.degree, tolerance)
         except FrameLost:
-            return best
+            break
+        if best.converged:
+            break
     return best
 
 
-def _levels(dimension: int) -> tuple[tuple, ...]:
-    if dimension <= max(_FEW):
-        return _FEW[max(dimension, 1)]
-    return _MORE[max(least for least in _MORE if least <= dimension)]
+def _levels(dimension: int) -> tuple[FrameLevel, ...]:
+    found = _FEW[max(dimension, 1)] if dimension <= max(_FEW) else _MORE[max(k for k in _MORE if k <= dimension)]
+    return tuple(FrameLevel(*level) for level in found)
 
 
 def _compared(values: np.ndarray, before: Expectation, degree: int, tolerance: float) -> Expectation:

@@ -11,8 +11,8 @@ from jax.flatten_util import ravel_pytree
 
 from sde_momentum.compare.orders._measured import NotApplicable
 from sde_momentum.compare.question._observables import Observable
-from sde_momentum.compare.transition._expectations import expected_of_chain, expected_of_sde
 from sde_momentum.compare.transition._noise import NoiseLaw
+from sde_momentum.compare.transition._ways import Ways, ways_of_chain, ways_of_sde
 from sde_momentum.dynamics import SDE, Chain
 
 # Every batch is padded to whole chunks, so that one compiled program serves grids of all sizes.
@@ -69,23 +69,23 @@ class SideAt:
     def __init__(self, side: Side, arrays: Any, start: np.ndarray):
         self.side, self.arrays, self.start = side, arrays, start
 
-    def chain_expectation(self, steps: int, law: NoiseLaw, table: Any, **options: Any):
-        """Expected observables of a rule; `table` holds the draws that the law's points number, None for normals."""
+    def chain_ways(self, steps: int, law: NoiseLaw, table: Any, *, box: bool) -> Ways:
+        """Ways to expected observables of a rule; `table` holds the draws that the points number, None for normals."""
 
         def moves(k: int, states: np.ndarray, points: np.ndarray, which: np.ndarray) -> np.ndarray:
             draws = np.reshape(points, (len(points), -1)) if table is None else table[points]
             return self._batch(self.side.advance, k, states, draws[which])
 
-        return expected_of_chain(moves, self._observables(), self.start, steps, law, **options)
+        return ways_of_chain(moves, self._observables(), self.start, steps, law, box=box)
 
-    def sde_expectation(self, time: float, **options: Any):
-        """Expected observables of a limit."""
+    def sde_ways(self, time: float, *, box: bool) -> Ways:
+        """Ways to expected observables of a limit."""
 
         def coefficients(t: float, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             both = self._batch(self.side.coefficients, t, states)
             return both[:, 0], both[:, 1:]
 
-        return expected_of_sde(coefficients, self._observables(), self.start, time, **options)
+        return ways_of_sde(coefficients, self._observables(), self.start, time, box=box)
 
     def _observables(self) -> list[Callable[[np.ndarray], np.ndarray]]:
         return [lambda states, n=name: self._observed(n, states) for name in self.side.observables]
