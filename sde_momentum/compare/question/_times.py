@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Integral
 
-import jax
 import numpy as np
+
+from sde_momentum.compare.question._arguments import positive_number
 
 
 def whole_steps(time: float, step_time: float, name: str = "t1") -> int:
@@ -26,11 +27,7 @@ def whole_steps(time: float, step_time: float, name: str = "t1") -> int:
 
 def checked_times(t1: float, saves: int | Sequence[float] | None) -> tuple[float, ...]:
     """Increasing times, the last of them t1."""
-    if isinstance(t1, bool) or not isinstance(t1, Real | np.ndarray | jax.Array) or np.ndim(t1):
-        raise TypeError(f"t1 must be a number, in units of the regime's clock, got {t1!r}")
-    t1 = float(t1)
-    if not t1 > 0:
-        raise ValueError(f"t1 must be positive, in units of the regime's clock, got {t1}")
+    t1 = positive_number(t1, "t1", infinite=True)
     if saves is None:
         return (t1,)
     if math.isinf(t1):
@@ -38,7 +35,7 @@ def checked_times(t1: float, saves: int | Sequence[float] | None) -> tuple[float
     if isinstance(saves, bool | str) or not isinstance(saves, Integral | Sequence | np.ndarray):
         raise TypeError(f"saves must be None, a whole number or increasing times, got {saves!r}")
     times = [t1 * j / saves for j in range(1, saves + 1)] if isinstance(saves, Integral) else [float(s) for s in saves]
-    if not times or times[0] <= 0 or np.any(np.diff(times) <= 0) or not math.isclose(times[-1], t1):
+    if not times or not times[0] > 0 or not np.all(np.diff(times) > 0) or not math.isclose(times[-1], t1):
         raise ValueError(f"saves must be positive increasing times of which the last is t1 = {t1:g}, got {saves!r}")
     return tuple(times)
 
@@ -46,7 +43,7 @@ def checked_times(t1: float, saves: int | Sequence[float] | None) -> tuple[float
 def checked_rates(learning_rates: Sequence[float]) -> np.ndarray:
     """Learning rates as an array, at least four and strictly decreasing."""
     given = np.asarray(learning_rates)
-    if given.dtype.kind not in "biuf":
+    if given.dtype.kind not in "iuf":
         raise TypeError(f"`learning_rates` must be numbers, got {learning_rates!r}.")
     rates = given.astype(float)
     if rates.ndim != 1 or len(rates) < 4:
