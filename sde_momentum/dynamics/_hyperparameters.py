@@ -83,6 +83,8 @@ def require_range(name: str, value: float) -> None:
         raise ValueError(f"`{name}` must be finite, got {value}.")
     if name == "learning_rate" and value <= 0:
         raise ValueError(f"`learning_rate` must be positive, got {value}.")
+    if name == "schedule" and value < 0:
+        raise ValueError(f"`schedule` must not be negative, for it multiplies the learning rate, got {value}.")
     if name == "amplification" and value < 1:
         raise ValueError(f"`amplification` must be at least 1, got {value}.")
     if name in ("momentum", "decay") and not 0 <= value < 1:

@@ -14,6 +14,8 @@ from sde_momentum.dynamics._hyperparameters import require_range
 from sde_momentum.symbolic import Regime, TensorExpression
 
 Schedule = Callable[[Any], Any]
+# Times at which the range of a schedule is looked at.
+_TRIED = 64
 
 
 def schedule_names(regime: Regime) -> dict[str, str]:
@@ -42,6 +44,21 @@ def split_schedules(regime: Regime, given: Mapping[str, Any], owner: str) -> tup
         require_range(name, float(_scalar(value(0.0), name)))
         functions[name] = value
     return functions, {name: value for name, value in given.items() if name not in names}
+
+
+def require_schedules_until(regime: Regime, given: Mapping[str, Any], end: float) -> None:
+    """Refuse schedules that leave their range, or are no finite numbers, at some time before an end.
+
+    Raises:
+        ValueError: one does; the message says when.
+    """
+    for name in schedule_names(regime):
+        function = given.get(name)
+        for t in np.linspace(0.0, end, _TRIED, endpoint=False) if callable(function) else ():
+            try:
+                require_range(name, float(_scalar(function(float(t)), name)))
+            except (ValueError, ArithmeticError) as error:
+                raise ValueError(f"at t = {t:.4g}, {error}") from None
 
 
 def _misplaced(name: str, names: Mapping[str, str], regime: Regime) -> str:

@@ -36,12 +36,26 @@ SETTING = {"t1": 0.8, "learning_rates": (0.4, 0.2, 0.1, 0.05), "progress": False
             (RULE, LIMIT, PROBLEM),
             {"t1": "1"},
             TypeError,
-            "t1 must be a number, in units of the regime's clock, got '1'",
+            "`t1` must be a number, got '1'",
         ),
-        ((RULE, LIMIT, PROBLEM), {"num_paths": 0}, ValueError, "`num_paths` must be at least 2"),
-        ((RULE, LIMIT, PROBLEM), {"target_snr": -1}, ValueError, "`target_snr` must be positive, a hundred for inst"),
-        ((RULE, LIMIT, PROBLEM), {"target_snr": 9, "budget": 0}, ValueError, "`budget` must be positive, in seconds"),
-        ((RULE, LIMIT, PROBLEM), {"substeps": 0}, ValueError, "`substeps` must be a whole number of solver steps"),
+        ((RULE, LIMIT, PROBLEM), {"num_paths": 0}, ValueError, "`num_paths` must be at least 8, for a standard error"),
+        ((RULE, LIMIT, PROBLEM), {"target_snr": -1}, ValueError, "`target_snr` must be positive and finite"),
+        (
+            (RULE, LIMIT, PROBLEM),
+            {"target_snr": 9, "budget": 0},
+            ValueError,
+            "`budget` must be positive and finite",
+        ),
+        ((RULE, LIMIT, PROBLEM), {"substeps": 0}, ValueError, "`substeps` must be at least 1, got 0"),
+        ((RULE, LIMIT, PROBLEM), {"num_paths": "64"}, TypeError, "`num_paths` must be a whole number, got '64'"),
+        ((RULE, LIMIT, PROBLEM), {"target_snr": 9, "budget": None}, TypeError, "`budget` must be a number, got None"),
+        ((RULE, LIMIT, PROBLEM), {"confidence": 95}, ValueError, "`confidence` must lie strictly between 0 and 1"),
+        ((RULE, LIMIT, PROBLEM), {"learning_rate_unit": -1}, ValueError, "`learning_rate_unit` must be positive and"),
+        ((RULE, LIMIT, PROBLEM), {"seed": "a"}, TypeError, "seed must be an int"),
+        ((RULE, LIMIT, PROBLEM), {"saves": (np.nan, 0.8)}, ValueError, "saves must be positive increasing times"),
+        ((RULE, LIMIT, PROBLEM), {"method": "best"}, ValueError, "`method` must be one of auto, exact, transition"),
+        ((RULE, LIMIT, PROBLEM), {"observables": {"a": lambda x: x[0] > 0}}, ValueError, "real floating-point number"),
+        ((RULE, LIMIT, PROBLEM), {"observables": {"a": lambda x: np.asarray(x)[0]}}, TypeError, "cannot be compiled"),
         ((RULE, LIMIT, PROBLEM), {"num_paths": 99, "method": "transition"}, ValueError, "samples nothing: leave `num"),
         ((RULE, LIMIT, PROBLEM), {"observables": [jnp.sum]}, TypeError, "`observables` must map names to functions"),
         (
@@ -101,6 +115,28 @@ def test_schedules_that_cannot_be_compiled_are_refused(schedule):
     limit = modified_equation(RULE, Regime.small_noise().scheduled(), order=1)
     with pytest.raises(TypeError, match="the schedule of `schedule` cannot be compiled: write it with jax"):
         weak_error(RULE, limit, PROBLEM, np.ones(2), **SETTING, schedule=schedule)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        (lambda t: -1.0, "at t = 0, `schedule` must not be negative, for it multiplies the learning rate"),
+        (lambda t: 1 - 2 * t, r"at t = 0\.512\d*, `schedule` must not be negative"),
+        (lambda t: 1 / abs(t - 0.4), r"at t = 0\.4, float division by zero"),
+    ],
+)
+def test_schedules_that_leave_their_range_are_refused(schedule, message):
+    """Steps up the gradient, and steps of no length at all; the time is named."""
+    limit = modified_equation(RULE, Regime.small_noise().scheduled(), order=1)
+    with pytest.raises(ValueError, match=message):
+        weak_error(RULE, limit, PROBLEM, np.ones(2), **SETTING, schedule=lambda t: jnp.asarray(schedule(t)))
+
+
+def test_whole_numbers_are_parameters_too():
+    """x0 of integers is taken for floating point."""
+    ask = {"t1": 0.8, "learning_rates": (0.04, 0.02, 0.01, 0.005)}
+    whole, real = (weak_error(RULE, LIMIT, PROBLEM, np.array([1, 2], kind), **ask) for kind in (int, float))
+    np.testing.assert_array_equal(whole.dataset["error"], real.dataset["error"])
 
 
 def test_a_rule_that_diverges_is_refused_before_its_limit_is_solved():

@@ -6,8 +6,10 @@ import numpy as np
 
 from sde_momentum.compare.catalogue._controls import Perturbation, perturbations
 from sde_momentum.compare.catalogue._settings import ROUTES, Setting
+from sde_momentum.compare.orders._labelled import measured_orders
+from sde_momentum.compare.orders._make_study import make_study
 from sde_momentum.compare.orders._order_fit import OrderFit
-from sde_momentum.compare.orders._study import WeakError, make_study, measured_orders
+from sde_momentum.compare.orders._study import WeakError
 from sde_momentum.compare.orders._verdict import Verdict, judge_observables
 from sde_momentum.symbolic import Limit, modified_equation
 

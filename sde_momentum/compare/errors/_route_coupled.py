@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import jax
@@ -12,8 +11,11 @@ import numpy as np
 
 from sde_momentum.compare.coupling._paired import CoupledLimit, orientation_of
 from sde_momentum.compare.coupling._quantile_noise import driven_by_normals
+from sde_momentum.compare.coupling._solver_bias import bias_share
+from sde_momentum.compare.errors._rounding import is_felt, rounding, with_rounding
 from sde_momentum.compare.orders._measured import Measured, NotApplicable
 from sde_momentum.compare.orders._plan import SamplePlan, plan_samples
+from sde_momentum.compare.question._arguments import enough_paths, positive_number, whole_number
 from sde_momentum.compare.question._observables import Observable
 from sde_momentum.compare.question._question import Question
 from sde_momentum.ensembles import simulate
@@ -37,7 +39,8 @@ class Sampling:
         progress: whether the plan and a bar are shown.
 
     Raises:
-        ValueError: both a number of paths and a ratio, one path, or a ratio, budget or solver steps that are none.
+        TypeError: a word where a number belongs.
+        ValueError: both a number of paths and a ratio, too few paths, or a ratio, budget or solver steps below them.
     """
 
     num_paths: int | None
@@ -50,14 +53,12 @@ class Sampling:
     def __post_init__(self):
         if self.num_paths is not None and self.target_snr is not None:
             raise ValueError("pass `num_paths` or `target_snr`, not both: the latter has the number of paths planned.")
-        if self.num_paths is not None and self.num_paths < 2:
-            raise ValueError(f"`num_paths` must be at least 2, for a standard error, got {self.num_paths!r}.")
-        if self.target_snr is not None and not self.target_snr > 0:
-            raise ValueError(f"`target_snr` must be positive, a hundred for instance, got {self.target_snr!r}.")
-        if not self.budget > 0:
-            raise ValueError(f"`budget` must be positive, in seconds, got {self.budget!r}.")
-        if isinstance(self.substeps, bool) or not isinstance(self.substeps, Integral) or self.substeps < 1:
-            raise ValueError(f"`substeps` must be a whole number of solver steps, at least 1, got {self.substeps!r}.")
+        if self.num_paths is not None:
+            enough_paths(self.num_paths)
+        if self.target_snr is not None:
+            positive_number(self.target_snr, "target_snr")
+        positive_number(self.budget, "budget")
+        whole_number(self.substeps, "substeps")
 
     @property
     def is_asked_for(self) -> bool:
@@ -83,14 +84,23 @@ def coupled_errors(question: Question, rates: Sequence[float], sampling: Samplin
         plan = _planned(question, rates, processes, functions, sampling)
     paths = [sampling.num_paths or 65_536] * len(rates) if plan is None else list(plan.paths)
     block = None if plan is None else PILOT
-    columns = []
+    columns, count = [], len(question.observables)
     for process, rate, number in zip(processes, rates, paths, strict=True):
         result = run(process, question, functions, number, sampling.seed, sampling.progress, block)
-        columns.append(_split(result, rate, len(question.observables)))
+        columns.append(split(result, float(rate), count, bias_share(process.sde, question.x0)))
     errors, deviations, bias, bias_deviations = (np.stack(part) for part in zip(*columns, strict=True))
-    count = f"{paths[0]}" if len(set(paths)) == 1 else f"{min(paths)} to {max(paths)}"
-    method = f"coupled sampling of {whose_noise(question)}, {count} paths, {2 * sampling.substeps} solver steps a step"
-    return Measured(errors, deviations, method, bias, bias_deviations, plan=str(plan or ""))
+    rounded = np.stack([rounding(question, process) for process in processes])
+    many = f"{paths[0]}" if len(set(paths)) == 1 else f"{min(paths)} to {max(paths)}"
+    return Measured(
+        errors,
+        with_rounding(deviations, rounded, paths),
+        f"coupled sampling of {whose_noise(question)}, {many} paths, {2 * sampling.substeps} solver steps a step",
+        bias,
+        with_rounding(bias_deviations, rounded, paths),
+        plan=str(plan or ""),
+        sampled=True,
+        rounded=is_felt(deviations, rounded, paths),
+    )
 
 
 def coupled(question: Question, rate: float, substeps: int, *, own_noise: bool = False) -> CoupledLimit:
@@ -202,7 +212,7 @@ def _planned(question, rates, processes, functions, sampling: Sampling) -> Sampl
     pilots, seconds = [], []
     for process, rate in zip(processes, rates, strict=True):
         start = time.perf_counter()
-        pilots.append(_split(run(process, question, functions, PILOT, seed, False, PILOT), rate, count))
+        pilots.append(split(run(process, question, functions, PILOT, seed, False, PILOT), rate, count, share=1.0))
         seconds.append(time.perf_counter() - start)
     errors, deviations = (np.stack([pilot[part][:, -1] for pilot in pilots]) for part in (0, 1))
     # What is the same on every path needs no more of them.
@@ -225,9 +235,15 @@ def _planned(question, rates, processes, functions, sampling: Sampling) -> Sampl
     return plan
 
 
-def _split(result: Any, rate: float, count: int):
-    """Errors, bias and their standard errors, each of shape `(observables, times)`."""
+def split(result: Any, rate: float, count: int, share: float) -> tuple[np.ndarray, ...]:
+    """Errors, bias and their standard errors, each of shape `(observables, times)`.
+
+    Args:
+        result: moments of `differences`.
+        rate: learning rate, for messages.
+        count: of observables.
+        share: part of fine − coarse that is the bias of the fine solution.
+    """
     check_finite(result, rate)
     mean, deviation = result["mean"].values.T, result["standard_error"].values.T
-    # fine − coarse is three times the bias of the fine solution of a scheme of weak order 2.
-    return mean[:count], deviation[:count], mean[count:] / 3, deviation[count:] / 3
+    return mean[:count], deviation[:count], share * mean[count:], share * deviation[count:]

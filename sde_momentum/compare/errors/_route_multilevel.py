@@ -9,15 +9,17 @@ import jax
 import numpy as np
 
 from sde_momentum.compare.coupling._levels import CoupledLevels
+from sde_momentum.compare.coupling._solver_bias import bias_share
+from sde_momentum.compare.errors._rounding import is_felt, rounding, with_rounding
 from sde_momentum.compare.errors._route_coupled import (
     PILOT,
     Sampling,
-    check_finite,
     coupled,
     differences,
     other_seed,
     run,
     show,
+    split,
     whose_noise,
 )
 from sde_momentum.compare.orders._measured import Measured, NotApplicable
@@ -45,9 +47,9 @@ def multilevel_errors(question: Question, rates: Sequence[float], sampling: Samp
     block = None if plan is None else PILOT
     parts = [levels.measure(j, paths[j], other_seed(sampling.seed, 10 + j), sampling.progress, block)
              for j in range(len(rates))]  # fmt: skip
-    steps, deviations = (np.stack([part[k] for part in parts]) for k in (0, 1))
-    variances = _from_below(deviations**2)
-    bias, bias_deviations = (np.stack([part[k] for part in parts]) for k in (2, 3))
+    steps, deviations, bias, bias_deviations = (np.stack(part) for part in zip(*parts, strict=True))
+    rounded = np.stack([rounding(question, level) for level in levels.coupled])
+    variances = _from_below(with_rounding(deviations, rounded, paths) ** 2)
     words = "with the limit on both" if levels.with_limit else "the limit cancels"
     noise = whose_noise(question)
     method = f"multilevel sampling of {noise}, {min(paths)} to {max(paths)} paths a level, {words}"
@@ -57,8 +59,10 @@ def multilevel_errors(question: Question, rates: Sequence[float], sampling: Samp
         method,
         _from_below(bias),
         np.sqrt(_from_below(bias_deviations**2)),
-        correlation=_correlation(variances[:, :, -1]),
+        nested=True,
         plan=str(plan or ""),
+        sampled=True,
+        rounded=is_felt(deviations, rounded, paths),
     )
 
 
@@ -68,6 +72,8 @@ class _Levels:
     def __init__(self, question: Question, rates: Sequence[float], sampling: Sampling):
         self.question, self.rates = question, rates
         processes = [coupled(question, rate, sampling.substeps, own_noise=True) for rate in rates]
+        self.share = bias_share(processes[0].sde, question.x0)
+        self.coupled = processes
         # Numbers at time zero do not show what a schedule makes of them later.
         self.with_limit = bool(question.limit.regime.schedules) or not _one_limit(processes)
         pairs = itertools.pairwise(processes)
@@ -80,12 +86,9 @@ class _Levels:
         """Mean and standard error of one level's difference, and of the solver's bias in it."""
         functions = self.single if level == len(self.processes) - 1 else self.double
         result = run(self.processes[level], self.question, functions, paths, seed, progress, block)
-        check_finite(result, float(self.rates[level]))
         count = len(self.question.observables)
-        mean, deviation = result["mean"].values.T, result["standard_error"].values.T
-        if len(mean) == count:
-            return mean, deviation, np.zeros_like(mean), np.zeros_like(mean)
-        return mean[:count], deviation[:count], mean[count:] / 3, deviation[count:] / 3
+        errors, deviations, *bias = split(result, float(self.rates[level]), count, self.share)
+        return errors, deviations, *(part if len(part) else np.zeros_like(errors) for part in bias)
 
 
 def _one_limit(processes: Sequence[Any]) -> bool:
@@ -146,17 +149,3 @@ def _planned(levels: _Levels, sampling: Sampling):
 def _from_below(parts: np.ndarray) -> np.ndarray:
     """Sums from each level down to the smallest learning rate."""
     return np.cumsum(parts[::-1], axis=0)[::-1]
-
-
-def _correlation(variances: np.ndarray) -> np.ndarray:
-    """Correlation matrix of each observable's errors: two of them share the levels below the smaller one."""
-    count = len(variances)
-    lower = np.maximum(*np.indices((count, count)))
-    matrices = []
-    for column in variances.T:
-        covariance = column[lower]
-        scale = np.sqrt(np.where(column > 0, column, 1.0))
-        matrix = covariance / np.outer(scale, scale)
-        np.fill_diagonal(matrix, 1.0)
-        matrices.append(matrix)
-    return np.stack(matrices)

@@ -10,14 +10,17 @@ from sde_momentum.compare.errors._route_coupled import Sampling, coupled_errors
 from sde_momentum.compare.errors._route_exact import exact_errors
 from sde_momentum.compare.errors._route_multilevel import multilevel_errors
 from sde_momentum.compare.errors._route_transition import transition_errors
+from sde_momentum.compare.orders._make_study import make_study
 from sde_momentum.compare.orders._measured import Measured, NotApplicable, Route
 from sde_momentum.compare.orders._natural_unit import natural_unit
-from sde_momentum.compare.orders._study import WeakError, make_study
+from sde_momentum.compare.orders._study import WeakError
+from sde_momentum.compare.question._arguments import known_name, positive_number, probability
 from sde_momentum.compare.question._observables import Observable
 from sde_momentum.compare.question._question import Question
 from sde_momentum.compare.question._times import checked_rates
 from sde_momentum.problems import AbstractProblem
 from sde_momentum.solvers import Seed
+from sde_momentum.solvers._seed import seed_words
 from sde_momentum.symbolic import Limit, UpdateRule
 
 
@@ -113,11 +116,14 @@ def weak_error(
         ('confirmed', 'exact moments')
     """
     rates = checked_rates(learning_rates)
-    if method not in get_args(Route):
-        raise ValueError(f"`method` must be one of {get_args(Route)}, got {method!r}.")
+    known_name(method, get_args(Route), "method")
     sampling = Sampling(num_paths, seed, substeps, target_snr, budget, progress)
     if sampling.is_asked_for and method in ("exact", "transition"):
         raise ValueError(f"method={method!r} samples nothing: leave `num_paths` and `target_snr` out, or sample.")
+    probability(confidence, "confidence")
+    if learning_rate_unit is not None:
+        positive_number(learning_rate_unit, "learning_rate_unit")
+    seed_words(seed)
     if "learning_rate" in hyperparameters:
         raise ValueError("pass `learning_rates`, four or more of them, in place of one `learning_rate`.")
     question = Question(
@@ -125,7 +131,8 @@ def weak_error(
     )
     measured = _measure(question, rates, sampling, method)
     unit = natural_unit(question, float(rates[-1])) if learning_rate_unit is None else learning_rate_unit
-    return make_study(question, rates, measured, confidence=confidence, unit=unit)
+    configuration = {"seed": seed, "substeps": substeps, "num_paths": num_paths, "confidence": confidence}
+    return make_study(question, rates, measured, confidence=confidence, unit=unit, configuration=configuration)
 
 
 def _measure(question: Question, rates: np.ndarray, sampling: Sampling, method: Route) -> Measured:

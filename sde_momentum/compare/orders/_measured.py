@@ -23,8 +23,10 @@ class Measured:
         bias: of the limit's discretization; same shape, None where there is none.
         bias_deviations: its standard errors.
         converged: whether each learning rate met its tolerance, shape `(rates,)`.
-        correlation: between learning rates, at the last time: shape `(observables, rates, rates)`, None for none.
+        nested: whether the noise of each error is that of the next smaller learning rate and some more.
         plan: table of the planned sample sizes, empty where nothing was planned.
+        sampled: whether paths were sampled, so that more of them would tell more.
+        rounded: whether rounding in single precision is all that some errors show.
         jump: a time inside a step at which the limit's coefficients jump or are singular, None without.
     """
 
@@ -34,6 +36,8 @@ class Measured:
     bias: np.ndarray | None = None
     bias_deviations: np.ndarray | None = None
     converged: np.ndarray | None = None
-    correlation: np.ndarray | None = None
+    nested: bool = False
     plan: str = ""
+    sampled: bool = False
+    rounded: bool = False
     jump: float | None = None

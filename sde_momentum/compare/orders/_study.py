@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from sde_momentum.compare.orders._measured import Measured
-from sde_momentum.compare.orders._order_fit import OrderFit, fit_order
+from sde_momentum.compare.orders._labelled import fits
+from sde_momentum.compare.orders._order_fit import OrderFit
 from sde_momentum.compare.orders._suggestion import sufficient_learning_rate
 from sde_momentum.compare.orders._verdict import Verdict, judge_observables
-from sde_momentum.compare.question._question import Question
+from sde_momentum.compare.question._arguments import real_number
 
 
 @dataclass(frozen=True)
@@ -79,20 +79,22 @@ class WeakError:
             time: one of the data set's times, in units of the regime's clock.
 
         Raises:
+            TypeError: no number.
             KeyError: the errors were not measured at that time.
         """
-        part = self.dataset.sel(time=[time], method="nearest", tolerance=1e-9 * max(abs(time), 1.0))
-        part.attrs["t1"] = float(time)
-        return WeakError(
-            part,
-            _fits(part, self.learning_rate_unit, self.order.confidence),
-            self.claimed_order,
-            self.learning_rate_unit,
-        )
+        times = self.dataset["time"].values
+        place = int(np.argmin(np.abs(times - real_number(time, "time"))))
+        if abs(times[place] - time) > 1e-9 * max(abs(time), 1.0):
+            raise KeyError(f"`time` must be one of {', '.join(f'{t:g}' for t in times)}, got {time!r}.")
+        part = self.dataset.isel(time=[place]).assign_attrs(t1=float(time))
+        unit = self.learning_rate_unit
+        return WeakError(part, fits(part, unit, self.order.confidence), self.claimed_order, unit)
 
     def __str__(self) -> str:
         attributes = self.dataset.attrs
         lines = [f"weak error of {attributes['rule']} against its limit: {self.verdict}"]
+        numbers = "".join(f", {name} = {value}" for name, value in json.loads(attributes["hyperparameters"]).items())
+        lines.append(f"  (at t = {attributes['t1']:g}; {attributes['regime']}{numbers})")
         lines += [f"  {name}: {fit}" for name, fit in self.orders.items()]
         unit = f"terms of one size at a learning rate of {self.learning_rate_unit:.3g}"
         lines.append(f"  ({attributes['method']}; {self._bias()}{unit})")
@@ -115,20 +117,29 @@ class WeakError:
         return "\n".join(lines)
 
     def _bias(self) -> str:
-        share = max(fit.bias_fraction for fit in self.orders.values())
+        told = [fit for fit in self.orders.values() if fit.obstacle is not Verdict.MONTE_CARLO_FLOOR]
+        share = max((fit.bias_fraction for fit in told), default=0.0)
         return f"solver bias at most {100 * share:.2g} % of an error; " if share > 0 else ""
 
     def _remedy(self) -> str:
-        if "jump" in self.dataset.attrs:
+        attributes, verdict = self.dataset.attrs, self.verdict
+        if "jump" in attributes:
             return "schedules whose kinks and jumps lie between the steps of every learning rate, or smooth ones"
-        rate = self.sufficient_learning_rate
-        if rate is None and self.verdict is Verdict.NOT_ASYMPTOTIC:
-            return "a shorter horizon; no learning rates would do before rounding takes over"
+        if attributes["rounded"] and verdict in (Verdict.MONTE_CARLO_FLOOR, Verdict.SOLVER_BIAS):
+            return "double precision, jax.config.update('jax_enable_x64', True): some errors are but rounding"
+        rate, shorter = self.sufficient_learning_rate, not np.isinf(attributes["t1"])
+        if rate is None and verdict is Verdict.NOT_ASYMPTOTIC:
+            return f"{'a shorter horizon; ' if shorter else ''}no learning rates would do before rounding takes over"
+        if rate is None and verdict is Verdict.MONTE_CARLO_FLOOR and not attributes["sampled"]:
+            return "a shorter horizon, or larger learning rates: errors are zero, or no larger than their residuals"
         if rate is None:
-            return self.verdict.remedy
-        smaller = f"learning rates from {rate:.3g} down, or a shorter horizon, would show the order if the claim holds"
+            return verdict.remedy
+        horizon = ", or a shorter horizon," if shorter else ""
+        smaller = f"learning rates from {rate:.3g} down{horizon} would show the order if the claim holds"
         # Noise and remainders hide an order together: either may give way.
-        return f"more paths; or {smaller}" if self.verdict is Verdict.MONTE_CARLO_FLOOR else smaller
+        return (
+            f"more paths; or {smaller}" if attributes["sampled"] and verdict is Verdict.MONTE_CARLO_FLOOR else smaller
+        )
 
     def plot(self, axes: Any = None) -> Any:
         """Draw |error| over the learning rate, log–log, with error bars, noise floor, fitted curves and slopes.
@@ -145,85 +156,6 @@ class WeakError:
         from sde_momentum.compare.orders._plot import plot_study
 
         return plot_study(self.dataset, self.orders, axes, claimed_order=self.claimed_order)
-
-
-def make_study(
-    question: Question, rates: np.ndarray, measured: Measured, *, confidence: float, unit: float
-) -> WeakError:
-    """Label the numbers, fit the orders, and say what was compared and how.
-
-    Args:
-        question: what was compared.
-        rates: learning rates.
-        measured: what a route found.
-        confidence: of the intervals of the orders.
-        unit: natural unit of the learning rate.
-    """
-    dataset = _labelled(question, rates, measured)
-    dataset.attrs |= {
-        "rule": question.rule.name,
-        "limit": str(question.limit),
-        "regime": str(question.limit.regime),
-        "t1": question.t1,
-        "method": measured.method,
-        "learning_rate_unit": unit,
-        "hyperparameters": json.dumps({k: plain_number(v) for k, v in question.hyperparameters.items()}),
-        "plan": measured.plan,
-        "caveats": "; ".join(question.sde(float(rates[0])).caveats),
-    } | ({} if measured.jump is None else {"jump": measured.jump})
-    return WeakError(dataset, _fits(dataset, unit, confidence, measured.correlation), question.claimed_order, unit)
-
-
-def measured_orders(
-    question: Question, rates: np.ndarray, measured: Measured, *, confidence: float, unit: float
-) -> dict[str, OrderFit]:
-    """The orders of `make_study` alone, without the words: observable → fit at the last time."""
-    return _fits(_labelled(question, rates, measured), unit, confidence, measured.correlation)
-
-
-def _labelled(question: Question, rates: np.ndarray, measured: Measured) -> xr.Dataset:
-    """What was measured with its coordinates, and the claim that it is fitted to."""
-    zero = np.zeros_like(measured.errors)
-    table = {
-        "error": measured.errors,
-        "standard_error": measured.deviations,
-        "solver_bias": zero if measured.bias is None else measured.bias,
-        "solver_bias_standard_error": zero if measured.bias_deviations is None else measured.bias_deviations,
-    }
-    converged = np.full(len(rates), True) if measured.converged is None else measured.converged
-    return xr.Dataset(
-        {name: (("learning_rate", "observable", "time"), values) for name, values in table.items()}
-        | {"converged": ("learning_rate", converged)},
-        coords={"learning_rate": rates, "observable": list(question.observables), "time": list(question.times)},
-        attrs={
-            "claimed_order": question.claimed_order,
-            "remainder_exponent": float(question.limit.regime.grade),
-        },
-    )
-
-
-def _fits(
-    dataset: xr.Dataset, unit: float, confidence: float, correlation: np.ndarray | None = None
-) -> dict[str, OrderFit]:
-    """One fit an observable, of the errors at the last time."""
-    last = dataset.isel(time=-1)
-    sampled = bool(np.any(last["solver_bias"].values))
-    orders = {}
-    for column, name in enumerate(dataset["observable"].values):
-        one = last.isel(observable=column)
-        orders[str(name)] = fit_order(
-            dataset["learning_rate"].values,
-            one["error"].values,
-            one["standard_error"].values,
-            remainder_exponent=dataset.attrs["remainder_exponent"],
-            confidence=confidence,
-            learning_rate_unit=unit,
-            solver_bias=one["solver_bias"].values if sampled else None,
-            solver_bias_se=one["solver_bias_standard_error"].values if sampled else None,
-            correlation=None if correlation is None else correlation[column],
-            claimed_order=dataset.attrs["claimed_order"],
-        )
-    return orders
 
 
 def plain_number(value: Any) -> float | str:

@@ -36,12 +36,14 @@ def sufficient_learning_rate(fit: OrderFit, unit: float) -> float | None:
     if lost:
         return None
     series = _claimed_series(fit)
+    # Residuals of operators do not shrink with the learning rate; what is sampled may take more paths.
+    residual = fit.standard_errors[-1] if fit.snr >= NEARLY_EXACT else 0.0
     for halvings in range(1, _HALVINGS + 1):
         smaller = rates / 2**halvings
         foretold = fit_order(
             smaller,
             smaller**fit.claimed_order * np.polynomial.polynomial.polyval(smaller**fit.remainder_exponent, series),
-            0.0,
+            residual,
             remainder_exponent=fit.remainder_exponent,
             confidence=fit.confidence,
             learning_rate_unit=unit,

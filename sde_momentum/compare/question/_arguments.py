@@ -13,8 +13,14 @@ import numpy as np
 FEWEST_PATHS = 8
 
 
-def whole_number(value: Any, name: str, least: int = 1) -> int:
+def whole_number(value: Any, name: str, least: int = 1, why: str = "") -> int:
     """A whole number of at least `least`.
+
+    Args:
+        value: what was given.
+        name: of the argument.
+        least: the smallest that will do.
+        why: what more it is needed for.
 
     Raises:
         TypeError: it is no whole number.
@@ -33,7 +39,7 @@ def whole_number(value: Any, name: str, least: int = 1) -> int:
     if count is None or isinstance(value, bool | np.bool_):
         raise TypeError(f"`{name}` must be a whole number, got {value!r}.")
     if count < least:
-        raise ValueError(f"`{name}` must be at least {least}, got {value!r}.")
+        raise ValueError(f"`{name}` must be at least {least}{why}, got {value!r}.")
     return count
 
 
@@ -44,10 +50,7 @@ def enough_paths(value: Any, name: str = "num_paths") -> int:
         TypeError: it is no whole number.
         ValueError: there are too few.
     """
-    count = whole_number(value, name)
-    if count < FEWEST_PATHS:
-        raise ValueError(f"`{name}` must be at least {FEWEST_PATHS}, for a standard error, got {value!r}.")
-    return count
+    return whole_number(value, name, FEWEST_PATHS, ", for a standard error")
 
 
 def real_number(value: Any, name: str) -> float:

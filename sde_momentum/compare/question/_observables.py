@@ -82,11 +82,16 @@ def check_observables(observables: Mapping[str, Observable], x0: PyTree[Any]) ->
     abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), x0)
     for name, function in observables.items():
         found = _shape_of(name, function, abstract)
-        if not hasattr(found, "shape") or found.shape != ():
+        if getattr(found, "shape", None) != ():
             raise ValueError(
                 f"observable `{name}` must return one number for one replica, got "
                 f"{f'shape {found.shape}' if hasattr(found, 'shape') else type(found).__name__}: sum over the "
                 "components, or pass one observable each."
+            )
+        if not jnp.issubdtype(found.dtype, jnp.floating):
+            raise ValueError(
+                f"observable `{name}` must return a real floating-point number, got {found.dtype}: convert it, "
+                "jnp.asarray(value, float)."
             )
     for name, value in zip(observables, values_at(observables, x0), strict=True):
         if not np.isfinite(value):
@@ -106,11 +111,16 @@ def _shape_of(name: str, function: Observable, x: PyTree[Any]) -> Any:
     """What an observable returns, constants as arrays; its own errors say which it is."""
     try:
         found = eqx.filter_eval_shape(function, x)
-        return jax.eval_shape(lambda: jnp.asarray(found)) if isinstance(found, int | float) else found
+    except jax.errors.JAXTypeError:
+        raise TypeError(
+            f"observable `{name}` cannot be compiled: write it with jax.numpy in place of numpy or math, and "
+            "jnp.where(x > 0, a, b) in place of `if`."
+        ) from None
     except Exception as error:
         shapes = jax.tree.map(lambda leaf: leaf.shape, x)
         error.add_note(f"This is observable `{name}`, called with the parameters of one replica, of shape {shapes}.")
         raise
+    return jax.eval_shape(lambda: jnp.asarray(found)) if isinstance(found, int | float) else found
 
 
 @eqx.filter_jit

@@ -1,5 +1,6 @@
 """What is compared with what: a rule and its limit on a problem, without the learning rate."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import Any
@@ -17,6 +18,7 @@ from sde_momentum.compare.question._start_values import checked_start
 from sde_momentum.compare.question._times import checked_times, whole_steps
 from sde_momentum.dynamics import SDE, Chain, chain, sde
 from sde_momentum.dynamics._hyperparameters import require_problem
+from sde_momentum.dynamics._schedules import require_schedules_until
 from sde_momentum.dynamics._start import full_start
 from sde_momentum.problems import AbstractProblem
 from sde_momentum.symbolic import Limit, NoDiffusion, UpdateRule, require_rule
@@ -66,6 +68,8 @@ class Question:
         given = default_observables(problem) if observables is None else observables
         self.observables = check_observables(given, self.parameters_at_start)
         self.hyperparameters = dict(hyperparameters or {})
+        if not math.isinf(self.t1):
+            require_schedules_until(limit.regime, self.hyperparameters, self.t1)
         self.change: Callable[[SDE], SDE] | None = None
 
     @property

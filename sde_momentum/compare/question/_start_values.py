@@ -30,7 +30,8 @@ def checked_start(x0: PyTree[Any], variables: tuple[str, ...], problem: Abstract
             raise TypeError(f"{name} must hold numbers, got {leaf!r}.")
         if not np.all(np.isfinite(np.asarray(leaf, dtype=float))):
             raise ValueError(f"{name} must be finite, got {leaf!r}.")
-    start = jax.tree.map(jnp.asarray, x0)
+    # Whole numbers are parameters too, where somebody writes x0=1.
+    start = jax.tree.map(lambda leaf: jnp.asarray(leaf, None if np.asarray(leaf).dtype.kind in "fV" else float), x0)
     if isinstance(start, dict) and variables[0] in start and full_start(start, variables) is None:
         _require_parameters(start, variables, problem)
     return start
