@@ -15,7 +15,7 @@ from sde_momentum.compare import (
 from sde_momentum.dynamics import chain, sde
 from sde_momentum.ensembles import simulate
 from sde_momentum.optimizers import nesterov, rmsprop, sgd, sgdm
-from sde_momentum.problems import double_well, quadratic
+from sde_momentum.problems import SignDraw, double_well, quadratic
 from sde_momentum.symbolic import Regime, modified_equation
 
 RATES = (0.2, 0.1, 0.05, 0.025)
@@ -138,3 +138,36 @@ def test_bad_input_is_refused():
         sample_law(chain(sgd(), BOWL, learning_rate=0.3), np.array([0.7]), t1=1.0, num_paths=3, seed=0)
     with pytest.raises(ValueError, match="at least four"):
         strong_error(sgd(), FIRST, BOWL, np.array([0.7]), t1=1.0, learning_rates=(0.1,))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"t1": np.inf}, ValueError, "`t1` must be positive and finite, got inf"),
+        ({"t1": 0.7}, ValueError, "t1 = 0.7 is 3.5 steps of length 0.2"),
+        ({"substeps": 0}, ValueError, "`substeps` must be at least 1, got 0"),
+        ({"num_paths": 1}, ValueError, "`num_paths` must be at least 8, for a standard error, got 1"),
+        ({"num_paths": "a"}, TypeError, "`num_paths` must be a whole number, got 'a'"),
+        ({"confidence": 95}, ValueError, "`confidence` must lie strictly between 0 and 1, got 95"),
+        ({"learning_rate_unit": 0}, ValueError, "`learning_rate_unit` must be positive and finite, got 0"),
+        ({"learning_rate": 0.1}, ValueError, "pass `learning_rates`, four or more of them"),
+    ],
+)
+def test_misused_strong_errors_are_refused(changes, error, message):
+    """One sentence that names the argument, before anything is run."""
+    with pytest.raises(error, match=message):
+        strong_error(sgd(), FIRST, BOWL, np.array([0.7]), **({"t1": 0.8, "learning_rates": RATES} | changes))
+
+
+@pytest.mark.parametrize(
+    ("problem", "noise"),
+    [
+        pytest.param(double_well(), "Gaussian noise", marks=pytest.mark.slow, id="normals"),
+        pytest.param(double_well(draw=SignDraw(1)), "the Gaussian twin of the noise", id="signs"),
+    ],
+)
+def test_whose_noise_and_bias_are_printed(problem, noise):
+    """One Brownian path is that of Gaussian noise: of other noise it is the twin's."""
+    setting = {"t1": 0.8, "learning_rates": (0.4, 0.2, 0.1, 0.05), "num_paths": 16, "progress": False}
+    text = str(strong_error(sgd(), FIRST, problem, 0.5, **setting))
+    assert f"(coupled sampling of {noise}, 16 paths, 2 solver steps a step; solver bias at most " in text

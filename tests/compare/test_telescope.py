@@ -11,7 +11,7 @@ from sde_momentum.compare import affine_chain, telescope, weak_error
 from sde_momentum.compare.coupling._comonotone import ranked_draws
 from sde_momentum.dynamics import chain
 from sde_momentum.optimizers import sgd
-from sde_momentum.problems import minibatch, quadratic, svag
+from sde_momentum.problems import double_well, minibatch, quadratic, svag
 from sde_momentum.symbolic import modified_equation
 
 LIMIT = modified_equation(sgd(), order=1)
@@ -129,3 +129,56 @@ def test_dependent_steps_are_refused():
     problem = minibatch(lambda x, rows: 0.5 * jnp.mean((x - rows) ** 2), DATA, 2, replacement=False)
     with pytest.raises(ValueError, match="walks through epochs"):
         telescope(sgd(), LIMIT, problem, 0.3, **SETTING)
+
+
+def test_gaussian_noise_has_no_shape():
+    """The first leg is exactly zero, and print and legend say so; the second is the sum."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    study = telescope(sgd(), LIMIT, double_well(), 0.5, t1=0.8, learning_rates=(0.4, 0.2), num_paths=64, progress=False)
+    parts = study.dataset[["error", "standard_error"]]
+    assert not np.any(parts.sel(leg="noise shape").to_array())
+    xr.testing.assert_equal(parts.sel(leg="sum", drop=True), parts.sel(leg="discretization", drop=True))
+    text = str(study)
+    assert "the noise is Gaussian, so that the leg “noise shape” is exactly zero; 64 coupled paths" in text
+    assert text.count("(solver bias up to") == 3
+    axes = study.plot()
+    labels = [label.get_text() for label in axes.get_legend().get_texts()]
+    assert sorted(labels) == ["discretization", "noise shape: exactly zero", "sum"]
+    axes.figure.clear()
+    with pytest.raises(ValueError, match="`observable` must be one of loss, mean x, mean x², got 'x'"):
+        study.plot("x")
+
+
+def test_how_both_legs_were_found_is_said(legs):
+    """Numbers of paths, and how the noise is coupled to the Gaussian one."""
+    assert "16384 pairs of paths for the shape of the noise, with the noise as quantiles of normals; 256" in str(legs)
+    assert all("zero" not in text.get_text() for text in legs.plot("x³").get_legend().get_texts())
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"learning_rates": 0.4}, ValueError, "`learning_rates` must be one or more positive numbers, .* got 0.4"),
+        ({"learning_rates": ()}, ValueError, r"`learning_rates` must be one or more positive numbers, .* got \(\)"),
+        ({"learning_rates": "ab"}, TypeError, "`learning_rates` must be one or more positive numbers, .* got 'ab'"),
+        ({"learning_rates": (0.4, 0.4)}, ValueError, "strictly decreasing, got"),
+        ({"learning_rates": (0.2, 0.4)}, ValueError, "strictly decreasing, got"),
+        ({"learning_rates": (0.4, 0.0)}, ValueError, "positive numbers, strictly decreasing, got"),
+        ({"learning_rates": (0.4, 0.3)}, ValueError, "t1 = 0.8 is 2.66667 steps of length 0.3"),
+        ({"learning_rate": 0.4}, ValueError, "pass `learning_rates`, one or more of them"),
+        ({"num_paths": "64"}, TypeError, "`num_paths` must be a whole number, got '64'"),
+        ({"num_paths": None}, TypeError, "`num_paths` must be a whole number, got None"),
+        ({"num_paths": -1}, ValueError, "`num_paths` must be at least .*, got -1"),
+        ({"num_paths": 7}, ValueError, "`num_paths` must be at least 8, for a standard error, got 7"),
+        ({"noise_paths": 7}, ValueError, "`noise_paths` must be at least 8, for a standard error, got 7"),
+        ({"noise_paths": "64"}, TypeError, "`noise_paths` must be a whole number, got '64'"),
+        ({"t1": np.inf}, ValueError, "`t1` must be positive and finite, got inf"),
+        ({"substeps": 0}, ValueError, "`substeps` must be at least 1, got 0"),
+    ],
+)
+def test_misuse_is_refused(changes, error, message):
+    """One sentence that names the argument, before anything is run."""
+    with pytest.raises(error, match=message):
+        telescope(sgd(), LIMIT, skewed(), 0.3, **(SETTING | changes))

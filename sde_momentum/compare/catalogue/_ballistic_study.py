@@ -10,7 +10,9 @@ import numpy as np
 from sde_momentum.compare.catalogue._settings import regimes_of
 from sde_momentum.compare.errors._weak_error import weak_error
 from sde_momentum.compare.orders._study import WeakError
+from sde_momentum.compare.question._arguments import enough_paths, whole_number
 from sde_momentum.compare.transition._expectations import LARGEST
+from sde_momentum.dynamics._hyperparameters import require_problem
 from sde_momentum.optimizers import adam, rmsprop
 from sde_momentum.problems import AbstractProblem, quadratic
 from sde_momentum.solvers import Seed
@@ -46,8 +48,8 @@ def ballistic_study(
         problem: another problem, with noise ξ = S z whose components are independent.
         learning_rates: at least four that divide t1, decreasing.
         t1: end, t = kη.
-        num_paths: have so many coupled paths sampled at every learning rate; where sampling cannot be avoided, 262 144
-            over the dimension by default.
+        num_paths: have so many coupled paths, at least eight, sampled at every learning rate; where sampling cannot be
+            avoided, 262 144 over the dimension by default.
         seed: integer in [0, 2⁶⁴) or a JAX key.
         progress: show a bar while sampling.
 
@@ -55,7 +57,8 @@ def ballistic_study(
         A `WeakError` with loss, mean and mean square of the parameters as observables.
 
     Raises:
-        ValueError: another rule, or what `weak_error` refuses.
+        TypeError: the problem is none, or a number is none.
+        ValueError: another rule, another order, or what `weak_error` refuses.
 
     Example:
         >>> ballistic_study("adagrad")
@@ -68,6 +71,12 @@ def ballistic_study(
     """
     if rule not in ("rmsprop", "adam"):
         raise ValueError(f'`rule` must be "rmsprop" or "adam", got {rule!r}.')
+    if whole_number(order, "order") > 2:
+        raise ValueError(f"`order` must be 1 or 2, got {order!r}.")
+    if problem is not None:
+        require_problem(problem)
+    if num_paths is not None:
+        enough_paths(num_paths)
     made = rmsprop() if rule == "rmsprop" else adam(bias_correction=False)
     regime = next(regime for regime in regimes_of(made) if regime.name == "ballistic")
     numbers = {"eps": 0.1} | ({"rate_decay": 0.5} if rule == "rmsprop" else {"rate_beta1": 2.0, "rate_beta2": 0.5})

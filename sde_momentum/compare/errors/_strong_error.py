@@ -17,6 +17,7 @@ from sde_momentum.compare.errors._route_coupled import check_finite, coupled, ru
 from sde_momentum.compare.orders._natural_unit import natural_unit
 from sde_momentum.compare.orders._order_fit import OrderFit, fit_order
 from sde_momentum.compare.orders._study import plain_number
+from sde_momentum.compare.question._arguments import enough_paths, positive_number, probability, whole_number
 from sde_momentum.compare.question._question import Question
 from sde_momentum.compare.question._times import checked_rates
 from sde_momentum.problems import AbstractProblem, NormalDraw
@@ -84,7 +85,8 @@ class StrongError:
     def __str__(self) -> str:
         lines = [f"strong error of {self.dataset.attrs['rule']} against its limit"]
         lines += [f"  distance {name}: {fit}" for name, fit in self.orders.items()]
-        return "\n".join([*lines, f"  ({self.dataset.attrs['method']})"])
+        share = max(fit.bias_fraction for fit in self.orders.values())
+        return "\n".join([*lines, f"  ({self.dataset.attrs['method']}; solver bias at most {100 * share:.2g} %)"])
 
     def plot(self, axes: Any = None) -> Any:
         """Draw the distances over the learning rate, log–log, with error bars and fitted curves.
@@ -130,7 +132,7 @@ def strong_error(
         t1: end, in units of the regime's clock; a whole number of steps for every learning rate.
         learning_rates: at least four, strictly decreasing.
         saves: times at which the distances are measured, see `weak_error`.
-        num_paths: coupled paths for every learning rate.
+        num_paths: coupled paths for every learning rate, at least eight.
         seed: integer in [0, 2⁶⁴) or a JAX key.
         substeps: solver steps of the coarse solution in one optimizer step; the fine one takes twice as many.
         confidence: of the interval of the order.
@@ -142,7 +144,8 @@ def strong_error(
         A `StrongError`; its `solver_bias` is the distance between fine and coarse solution.
 
     Raises:
-        ValueError: as `weak_error`.
+        TypeError: as `weak_error`.
+        ValueError: as `weak_error`; t1 must be finite.
 
     Example:
         >>> from sde_momentum import optimizers, problems
@@ -155,7 +158,18 @@ def strong_error(
         ['at the time', 'largest so far']
     """
     rates = checked_rates(learning_rates)
+    positive_number(t1, "t1")
+    enough_paths(num_paths)
+    whole_number(substeps, "substeps")
+    probability(confidence, "confidence")
+    if learning_rate_unit is not None:
+        positive_number(learning_rate_unit, "learning_rate_unit")
+    if "learning_rate" in hyperparameters:
+        raise ValueError("pass `learning_rates`, four or more of them, in place of one `learning_rate`.")
     question = Question(rule, limit, problem, x0, t1=t1, saves=saves, hyperparameters=hyperparameters)
+    # All of them before the first is run.
+    for rate in rates:
+        question.steps(float(question.chain(float(rate)).step_time))
     functions = _distances(question.parameters)
     rows = [_row(question, float(rate), functions, num_paths, seed, substeps, progress) for rate in rates]
     errors, deviations, bias = (np.stack(part) for part in zip(*rows, strict=True))
@@ -167,7 +181,7 @@ def strong_error(
             "rule": rule.name,
             "limit": str(limit),
             "t1": question.t1,
-            "method": f"coupled sampling, {num_paths} paths, {2 * substeps} solver steps a step",
+            "method": f"coupled sampling of {_noise(problem)}, {num_paths} paths, {2 * substeps} solver steps a step",
             "hyperparameters": json.dumps({k: plain_number(v) for k, v in hyperparameters.items()}),
         },
     )
@@ -185,6 +199,11 @@ def strong_error(
         for column, name in enumerate(KINDS)
     }
     return StrongError(dataset, orders)
+
+
+def _noise(problem: AbstractProblem) -> str:
+    """What drives rule and limit, in words: one Brownian path is that of Gaussian noise."""
+    return "Gaussian noise" if isinstance(problem.draw, NormalDraw) else "the Gaussian twin of the noise"
 
 
 def _distances(parameters: str) -> dict[str, Any]:

@@ -5,100 +5,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import equinox as eqx
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, ArrayLike, PyTree
+from jaxtyping import PyTree
 
+from sde_momentum.compare.coupling._noise_pair import NoisePair
 from sde_momentum.compare.coupling._quantile_noise import driven_by_normals
+from sde_momentum.compare.coupling._solver_bias import bias_share
 from sde_momentum.compare.errors._route_coupled import between, check_finite, coupled, differences, other_seed, run
 from sde_momentum.compare.orders._study import plain_number
+from sde_momentum.compare.question._arguments import enough_paths, known_name, positive_number, whole_number
 from sde_momentum.compare.question._observables import Observable
 from sde_momentum.compare.question._question import Question
-from sde_momentum.dynamics import Chain
-from sde_momentum.problems import AbstractDraw, AbstractProblem
+from sde_momentum.problems import AbstractProblem, NormalDraw
 from sde_momentum.solvers import Seed
 from sde_momentum.symbolic import Limit, UpdateRule
 
 LEGS = ("noise shape", "discretization", "sum")
-
-
-class BothDraws(AbstractDraw):
-    """One step's draw of the data and one of the Gaussian twin, independent: they read different streams.
-
-    Args:
-        data: of the problem itself.
-        gaussian: of its Gaussian twin.
-    """
-
-    data: AbstractDraw
-    gaussian: AbstractDraw
-
-    leading_cumulant = 3
-    independent_steps = True
-
-    @property
-    def size(self) -> int:
-        """Random components of both."""
-        return self.data.size + self.gaussian.size
-
-    @property
-    def stream(self) -> None:
-        """Each draw has its own."""
-        return None
-
-    @property
-    def finite_moments(self) -> float:
-        """Those of the draw with fewer."""
-        return min(self.data.finite_moments, self.gaussian.finite_moments)
-
-    def sample(self, seed: ArrayLike, path_index: Array, step: ArrayLike) -> PyTree[Array]:
-        """Both draws for a batch of paths."""
-        return {name: getattr(self, name).sample(seed, path_index, step) for name in ("data", "gaussian")}
-
-
-class NoisePair(eqx.Module):
-    """One optimizer under the noise of the problem and under Gaussian noise of the same covariance.
-
-    Where the problem's noise is a function of normals (`driven_by_normals`), both see the same normals. Minibatches of
-    several parameters are independent of the Gaussian noise: no map of a vector of normals has their law and is near
-    the identity at every x.
-
-    Args:
-        data: the optimizer on the problem, or on the problem driven by normals.
-        gaussian: the optimizer on the problem's Gaussian twin.
-    """
-
-    data: Chain
-    gaussian: Chain
-
-    @property
-    def step_time(self) -> Any:
-        """Time per step."""
-        return self.data.step_time
-
-    @property
-    def shares_normals(self) -> bool:
-        """Whether both see one draw."""
-        return self.data.draw == self.gaussian.draw
-
-    @property
-    def draw(self) -> AbstractDraw:
-        """What one step of both consumes."""
-        return self.gaussian.draw if self.shares_normals else BothDraws(self.data.draw, self.gaussian.draw)
-
-    def init(self, x0: PyTree[ArrayLike]) -> PyTree[Array]:
-        """Return both states from the same parameters."""
-        return {"data": self.data.init(x0), "gaussian": self.gaussian.init(x0)}
-
-    def step(self, k: ArrayLike, state: PyTree[Array], draw: PyTree[ArrayLike]) -> PyTree[Array]:
-        """Return both next states."""
-        draws: Any = {"data": draw, "gaussian": draw} if self.shares_normals else draw
-        return {name: getattr(self, name).step(k, state[name], draws[name]) for name in ("data", "gaussian")}
-
-    def describe(self) -> dict[str, Any]:
-        """Return what the process is, for provenance."""
-        return {"kind": "minibatch and Gaussian noise", "data": self.data.describe()}
 
 
 @dataclass(frozen=True)
@@ -117,7 +40,8 @@ class Telescope:
         lines = [f"weak error of {self.dataset.attrs['rule']} at t = {self.dataset.attrs['t1']:g}, in two legs"]
         last = self.dataset.isel(time=-1)
         for name in last["observable"].values:
-            lines.append(f"  {name}")
+            bias = float(abs(last["solver_bias"].sel(observable=name)).max())
+            lines.append(f"  {name} (solver bias up to {bias:.1e})")
             for rate in last["learning_rate"].values:
                 at = last.sel(observable=name, learning_rate=rate)
                 cells = [
@@ -125,7 +49,7 @@ class Telescope:
                     for leg in LEGS
                 ]
                 lines.append(f"    η = {rate:<8.4g} " + "   ".join(cells))
-        return "\n".join(lines)
+        return "\n".join([*lines, f"  ({self.dataset.attrs['method']})"])
 
     def plot(self, observable: str | None = None, axes: Any = None) -> Any:
         """Draw |error| of the legs and of their sum over the learning rate, log–log, with error bars.
@@ -136,10 +60,14 @@ class Telescope:
 
         Returns:
             The axes.
+
+        Raises:
+            ValueError: there is no such observable.
         """
         from sde_momentum.compare.orders._plot import plot_legs
 
-        name = self.dataset["observable"].values[0] if observable is None else observable
+        names = self.dataset["observable"].values.tolist()
+        name = names[0] if observable is None else known_name(observable, names, "observable")
         return plot_legs(self.dataset.sel(observable=name).isel(time=-1), str(name), axes)
 
 
@@ -169,7 +97,7 @@ def telescope(
     through one Brownian path and small in variance; the first compares two laws of noise and needs more paths, which
     are cheap, for no equation is integrated; noise of independent components (signs, gamma, Student), and minibatches
     where there is one parameter, are coupled to the Gaussian noise by quantiles. Both legs have paths of their own, so
-    their squared standard errors add.
+    their squared standard errors add. Where the noise is Gaussian already the first leg is exactly zero, and not run.
 
     Args:
         rule: the optimizer.
@@ -177,12 +105,12 @@ def telescope(
         problem: loss and noise, such as minibatches of a data set.
         x0: parameters at the start, one replica.
         t1: end, in units of the regime's clock; a whole number of steps for every learning rate.
-        learning_rates: any number of them, in the order they are to be reported.
+        learning_rates: one or more, strictly decreasing.
         saves: times at which the errors are measured, see `weak_error`.
         observables: name → function of the parameters, one number; by default the loss, the mean of the parameters and
             the mean of their squares.
-        num_paths: coupled paths of the second leg, for every learning rate.
-        noise_paths: pairs of paths of the first leg; eight times as many by default.
+        num_paths: coupled paths of the second leg, for every learning rate; at least eight.
+        noise_paths: pairs of paths of the first leg, at least eight; eight times as many by default.
         seed: integer in [0, 2⁶⁴) or a JAX key.
         substeps: solver steps of the coarse solution in one optimizer step.
         progress: show a bar.
@@ -192,7 +120,8 @@ def telescope(
         A `Telescope`.
 
     Raises:
-        ValueError: as `weak_error`; also where steps depend on each other, as in reshuffled epochs.
+        TypeError: as `weak_error`.
+        ValueError: as `weak_error`; also where steps depend on each other, as in reshuffled epochs. t1 must be finite.
 
     Example:
         >>> import jax.numpy as jnp
@@ -205,32 +134,70 @@ def telescope(
         >>> legs.dataset["error"].sizes["leg"]
         3
     """
+    rates = _checked_rates(learning_rates)
+    positive_number(t1, "t1")
+    enough_paths(num_paths)
+    many = 8 * num_paths if noise_paths is None else enough_paths(noise_paths, "noise_paths")
+    whole_number(substeps, "substeps")
+    if "learning_rate" in hyperparameters:
+        raise ValueError("pass `learning_rates`, one or more of them, in place of `learning_rate`.")
     question = Question(
         rule, limit, problem, x0, t1=t1, saves=saves, observables=observables, hyperparameters=hyperparameters
     )
-    rates = np.asarray(learning_rates, dtype=float)
-    many = 8 * num_paths if noise_paths is None else noise_paths
+    # All of them before the first is run.
+    for rate in rates:
+        question.steps(float(question.chain(float(rate)).step_time))
     shape = _shape_functions(question)
     discrete = differences(question.observables, question.parameters)
     rows = [
         _row(question, float(rate), (shape, discrete), (many, num_paths), seed, substeps, progress) for rate in rates
     ]
-    return Telescope(_labelled(question, rates, rows, (many, num_paths)))
+    method = f"{_shape_paths(question, many)}; {num_paths} coupled paths, {2 * substeps} solver steps a step"
+    return Telescope(_labelled(question, rates, rows, method))
+
+
+def _checked_rates(learning_rates: Sequence[float]) -> np.ndarray:
+    """No order is fitted, so that one learning rate is enough."""
+    rates = np.asarray(learning_rates)
+    good = rates.ndim == 1 and rates.size and rates.dtype.kind in "iuf"
+    if not good or not (np.all(rates > 0) and np.all(np.diff(rates) < 0) and np.all(np.isfinite(rates))):
+        raise (ValueError if rates.dtype.kind in "iuf" else TypeError)(
+            f"`learning_rates` must be one or more positive numbers, strictly decreasing, got {learning_rates!r}."
+        )
+    return rates.astype(float)
+
+
+def _is_gaussian(question: Question) -> bool:
+    """Whether the problem is its own Gaussian twin: then both chains of the first leg are one."""
+    draw = question.problem.draw
+    return isinstance(draw, NormalDraw) and bool(draw == question.problem.gaussian().draw)
+
+
+def _shape_paths(question: Question, pairs: int) -> str:
+    """How the first leg was found, in words."""
+    if _is_gaussian(question):
+        return f"the noise is Gaussian, so that the leg “{LEGS[0]}” is exactly zero"
+    own = driven_by_normals(question.problem, question.parameters_at_start)
+    noise = "independent of the Gaussian noise" if own is None else "with the noise as quantiles of normals"
+    return f"{pairs} pairs of paths for the shape of the noise, {noise}"
 
 
 def _row(question: Question, rate: float, functions, paths, seed: Seed, substeps: int, progress: bool):
     """Errors and standard errors of both legs, and the solver's bias, each of shape `(observables, times)`."""
     count = len(question.observables)
-    own = driven_by_normals(question.problem, question.parameters_at_start) or question.problem
-    pair = NoisePair(question.chain(rate, own), question.chain(rate, question.problem.gaussian()))
-    question.steps(float(pair.step_time))
-    first = run(pair, question, functions[0], paths[0], other_seed(seed, 2), progress)
-    second = run(coupled(question, rate, substeps), question, functions[1], paths[1], seed, progress)
-    for result in (first, second):
-        check_finite(result, rate)
-    errors = [first["mean"].values.T, second["mean"].values.T[:count]]
-    deviations = [first["standard_error"].values.T, second["standard_error"].values.T[:count]]
-    return errors, deviations, second["mean"].values.T[count:] / 3
+    process = coupled(question, rate, substeps)
+    second = run(process, question, functions[1], paths[1], seed, progress)
+    check_finite(second, rate)
+    mean, deviation = second["mean"].values.T, second["standard_error"].values.T
+    shape = [np.zeros_like(mean[:count])] * 2
+    if not _is_gaussian(question):
+        own = driven_by_normals(question.problem, question.parameters_at_start) or question.problem
+        pair = NoisePair(question.chain(rate, own), question.chain(rate, question.problem.gaussian()))
+        first = run(pair, question, functions[0], paths[0], other_seed(seed, 2), progress)
+        check_finite(first, rate)
+        shape = [first[name].values.T for name in ("mean", "standard_error")]
+    bias = bias_share(process.sde, question.x0) * mean[count:]
+    return [shape[0], mean[:count]], [shape[1], deviation[:count]], bias
 
 
 def _shape_functions(question: Question) -> dict[str, Any]:
@@ -239,7 +206,7 @@ def _shape_functions(question: Question) -> dict[str, Any]:
     return {f"error: {key}": between(f, "data", "gaussian", name) for key, f in question.observables.items()}
 
 
-def _labelled(question: Question, rates: np.ndarray, rows, paths) -> xr.Dataset:
+def _labelled(question: Question, rates: np.ndarray, rows, method: str) -> xr.Dataset:
     """All numbers under their names; the sum's squared standard error is the sum of the legs'."""
     errors = np.array([row[0] for row in rows]).swapaxes(0, 1)
     deviations = np.array([row[1] for row in rows]).swapaxes(0, 1)
@@ -262,7 +229,7 @@ def _labelled(question: Question, rates: np.ndarray, rows, paths) -> xr.Dataset:
             "rule": question.rule.name,
             "limit": str(question.limit),
             "t1": question.t1,
-            "method": f"{paths[0]} pairs of paths for the shape of the noise, {paths[1]} coupled paths",
+            "method": method,
             "hyperparameters": json.dumps({k: plain_number(v) for k, v in question.hyperparameters.items()}),
         },
     )

@@ -9,7 +9,10 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
+from sde_momentum.compare.question._arguments import positive_number, whole_number
+from sde_momentum.compare.question._start_values import checked_start
 from sde_momentum.compare.question._times import whole_steps
+from sde_momentum.dynamics import SDE, Chain
 from sde_momentum.solvers import FusedTerm, Seed, SmallNoise, normal
 from sde_momentum.solvers._seed import seed_words
 
@@ -28,15 +31,17 @@ def sample_law(
         process: a `Chain` or an `SDE`, or any object with the members of one.
         x0: parameters of one replica at the start.
         t1: time, in units of the process's clock; a whole number of steps.
-        num_paths: replicas.
+        num_paths: replicas, one or more.
         seed: integer in [0, 2⁶⁴) or a JAX key; different ones for samples that are to be compared.
-        dt: step of an equation, in units of time, half of its natural step by default; a chain has its own.
+        dt: step of an equation, in units of time, half of its natural step by default; a chain has its own, and takes
+            no other.
 
     Returns:
         Raveled parameters, shape `(num_paths, d)`.
 
     Raises:
-        ValueError: t1 is not a whole number of steps, or a path diverged.
+        TypeError: the process is neither chain nor equation, or an argument is no number.
+        ValueError: t1 is not a whole number of steps, a number is out of its range, or a path diverged.
 
     Example:
         >>> from sde_momentum import optimizers, problems
@@ -45,12 +50,11 @@ def sample_law(
         >>> sample_law(process, 0.5, t1=1.0, num_paths=100, seed=0).shape
         (100, 1)
     """
-    chain = hasattr(process, "step")
-    if num_paths < 1:
-        raise ValueError(f"num_paths must be positive, got {num_paths}")
-    step = float(process.step_time if chain else process.step_time / 2 if dt is None else dt)
-    steps = whole_steps(float(t1), step)
-    start = process.init(jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(float)), x0))
+    chain = _is_chain(process)
+    t1, num_paths = positive_number(t1, "t1"), whole_number(num_paths, "num_paths")
+    step = _step(process, dt, chain)
+    steps = _steps(t1, step, chain)
+    start = process.init(jax.tree.map(lambda leaf: leaf.astype(jnp.result_type(float)), _checked(x0, process)))
     words = jnp.stack(seed_words(seed))
     blocks = [
         _block(process, start, jnp.arange(first, first + _BLOCK, dtype=jnp.uint32), words, steps, step, chain)
@@ -59,8 +63,48 @@ def sample_law(
     sample = np.concatenate([np.asarray(block) for block in blocks])[:num_paths]
     if not np.all(np.isfinite(sample)):
         bad = int((~np.isfinite(sample).all(axis=1)).sum())
-        raise ValueError(f"{bad} of {num_paths} paths diverge by t1 = {t1:g}: lower the learning rate, or shorten t1.")
+        lower = "the learning rate" if chain else "`dt` or the learning rate"
+        raise ValueError(f"{bad} of {num_paths} paths diverge by t1 = {t1:g}: lower {lower}, or shorten t1.")
     return sample
+
+
+def _is_chain(process: Any) -> bool:
+    """Whether a process makes steps of its own, and not increments of any length."""
+    if callable(getattr(process, "step", None)) and hasattr(process, "draw"):
+        return True
+    if callable(getattr(process, "increment", None)) and hasattr(process, "noise_dim"):
+        return False
+    raise TypeError(
+        "`process` must be a Chain or an SDE, such as sde_momentum.chain(rule, problem, learning_rate=0.1), got "
+        f"{type(process).__name__}."
+    )
+
+
+def _step(process: Any, dt: float | None, chain: bool) -> float:
+    """Time per step."""
+    if not chain:
+        return float(process.step_time) / 2 if dt is None else positive_number(dt, "dt")
+    if dt is not None:
+        raise ValueError(f"`dt` is for equations, and a chain has steps of {float(process.step_time):g}: leave it out.")
+    return float(process.step_time)
+
+
+def _steps(t1: float, step: float, chain: bool) -> int:
+    """The time in steps; the remedy is for one process, where `whole_steps` speaks of studies."""
+    try:
+        return whole_steps(t1, step)
+    except ValueError:
+        near, other = max(round(t1 / step), 1) * step, "learning rate" if chain else "`dt`"
+        raise ValueError(
+            f"t1 = {t1:.6g} is {t1 / step:.6g} steps of length {step:.6g}; choose t1 = {near:.6g}, or another {other}."
+        ) from None
+
+
+def _checked(x0: PyTree[Any], process: Any) -> PyTree[Array]:
+    """A start of finite numbers; of processes that others made the names of the variables are not known."""
+    names = process.rule.state if isinstance(process, Chain) else ("",)
+    names = process.limit.variables if isinstance(process, SDE) else names
+    return checked_start(x0, names, getattr(process, "problem", None))
 
 
 @eqx.filter_jit

@@ -12,6 +12,7 @@ from sde_momentum.compare.question._independent_steps import require_independent
 from sde_momentum.dynamics import SDE, Chain
 
 _PROBES = ((0.3, 0.7), (-1.1, 0.4))
+_SUCH_AS = "such as sde_momentum.chain(rule, problem, learning_rate=0.1)"
 
 
 def stationary_residual(process: Chain | SDE) -> Callable[[PyTree[Array]], Array]:
@@ -34,8 +35,9 @@ def stationary_residual(process: Chain | SDE) -> Callable[[PyTree[Array]], Array
         Function of the state of one replica; unit of parameter² (per unit of time for an equation).
 
     Raises:
-        ValueError: no combination of the rule's variables moves by gradients alone, as in adaptive rules; or steps are
-            dependent, in reshuffled epochs.
+        TypeError: the process is neither `Chain` nor `SDE`.
+        ValueError: no combination of the rule's variables moves by gradients alone, as in adaptive rules; something is
+            scheduled; or steps are dependent, in reshuffled epochs.
 
     Example:
         >>> from sde_momentum import optimizers, problems
@@ -51,6 +53,13 @@ def stationary_residual(process: Chain | SDE) -> Callable[[PyTree[Array]], Array
     References:
         Yaida, *Fluctuation-dissipation relations for stochastic gradient descent* (2019), equation (FDR1).
     """
+    if not isinstance(process, Chain | SDE):
+        raise TypeError(f"`process` must be a Chain or an SDE, {_SUCH_AS}, got {type(process).__name__}.")
+    if process.schedules:
+        names = ", ".join(f"`{name}`" for name, _ in process.schedules)
+        raise ValueError(
+            f"there is no stationary state while {names} changes with time: use a regime without schedules."
+        )
     return _of_equation(process) if isinstance(process, SDE) else _of_chain(process)
 
 
@@ -96,6 +105,7 @@ def conserved_combination(process: Chain) -> tuple[dict[str, float], float]:
         Variable → weight, and c.
 
     Raises:
+        TypeError: the process is no `Chain`.
         ValueError: the update is not linear, or nothing in it is conserved where the gradient is zero.
 
     Example:
@@ -105,6 +115,8 @@ def conserved_combination(process: Chain) -> tuple[dict[str, float], float]:
         >>> {name: round(weight, 6) for name, weight in conserved_combination(process)[0].items()}
         {'x': 1.0, 'm': -0.1}
     """
+    if not isinstance(process, Chain):
+        raise TypeError(f"`process` must be a Chain, {_SUCH_AS}, got {type(process).__name__}.")
     names = process.rule.state
     update = lambda state, g: jnp.stack([process.update(dict(zip(names, state, strict=True)), g)[n] for n in names])
     jacobians = []

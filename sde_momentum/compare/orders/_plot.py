@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from sde_momentum.compare.orders._order_fit import OrderFit
+from sde_momentum.compare.orders._verdict import Verdict
 
 # Standard errors below this fraction of the smallest error are not drawn as a floor.
 _VISIBLE = 0.2
@@ -18,8 +19,9 @@ def plot_study(
 ) -> Any:  # fmt: skip
     """|error| over η at the last time, log–log.
 
-    Markers with one standard error (kept above zero), the fitted curve, the noise floor as a shaded band up to the
-    largest standard error, and gray lines of the claimed slope and the next lower one.
+    Markers with one standard error (kept above zero), the fitted curve where there is an order, crosses for the
+    solver's bias where that is the verdict, the noise floor as a shaded band up to the largest standard error, and gray
+    lines of the claimed slope and the next lower one.
 
     Args:
         dataset: over `learning_rate`, `observable` and `time`, with `error` and `standard_error`.
@@ -31,12 +33,18 @@ def plot_study(
     import matplotlib.pyplot as plt
 
     axes = plt.subplots(figsize=(4.8, 3.6), layout="constrained")[1] if axes is None else axes
+    if not hasattr(axes, "errorbar"):
+        raise TypeError(f"`axes` must be one matplotlib Axes, got {type(axes).__name__}.")
     axes.set(xscale="log", yscale="log", xlabel="learning rate η", ylabel=label)
     last = dataset.isel(time=-1)
     rates = last["learning_rate"].values
     for number, (name, fit) in enumerate(orders.items()):
         one = last.sel(observable=name)
         _draw_observable(axes, rates, one["error"].values, one["standard_error"].values, name, fit, f"C{number}")
+        if fit.obstacle is Verdict.SOLVER_BIAS:
+            axes.plot(rates, np.abs(one["solver_bias"].values), "x", ms=4, color=f"C{number}")
+    if any(fit.obstacle is Verdict.SOLVER_BIAS for fit in orders.values()):
+        axes.plot([], [], "x", ms=4, color="0.3", label="the solver's bias")
     errors, deviations = np.abs(last["error"].values), last["standard_error"].values
     positive = errors[errors > 0]
     if len(positive):
@@ -53,9 +61,9 @@ def _draw_observable(axes, rates, errors, deviations, name, fit, color) -> None:
     size = np.abs(errors)
     # A bar that reaches zero has no lower end on a logarithmic axis.
     below = np.minimum(deviations, 0.95 * size)
-    answered = np.isfinite(fit.order)
-    half = (fit.interval[1] - fit.interval[0]) / 2 if answered else np.nan
-    text = f"{name}: {fit.order:.2f} ± {half:.2f}" if answered else f"{name}: {fit.obstacle}"
+    answered = fit.obstacle is None
+    low, high = fit.interval
+    text = f"{name}: {fit.order:.2f} [{low:.2f}, {high:.2f}]" if answered else f"{name}: {fit.obstacle}"
     axes.errorbar(rates, size, [below, deviations], fmt="o", ms=4, lw=1, capsize=2.5, color=color, label=text)
     if answered:
         fine = np.geomspace(rates.min(), rates.max(), 60)
@@ -77,8 +85,8 @@ def _reference_slopes(axes, rates, errors, claimed, grade) -> None:
         if slope <= 0:
             continue
         axes.plot([left, right], [top * (left / right) ** slope, top], style, color="0.45", lw=0.9, zorder=1)
-        middle = np.sqrt(left * right)
-        axes.annotate(f"slope {slope:g}", (middle, top * (middle / right) ** slope), xytext=(0, 4),
+        place = left**0.2 * right**0.8  # free of the legend, whose best place is where no points are
+        axes.annotate(f"slope {slope:g}", (place, top * (place / right) ** slope), xytext=(0, 4),
                       textcoords="offset points", fontsize="x-small", color="0.35", ha="right")  # fmt: skip
 
 
@@ -106,7 +114,7 @@ def _ticks(axes, rates) -> None:
 
 
 def plot_legs(dataset: xr.Dataset, name: str, axes: Any = None) -> Any:
-    """|error| of each leg of a telescope over η, log–log, with one standard error.
+    """|error| of each leg of a telescope over η, log–log, with one standard error; the legend says which are zero.
 
     Args:
         dataset: over `leg` and `learning_rate`, with `error` and `standard_error`.
@@ -120,6 +128,9 @@ def plot_legs(dataset: xr.Dataset, name: str, axes: Any = None) -> Any:
     rates = dataset["learning_rate"].values
     for number, leg in enumerate(dataset["leg"].values):
         size, deviation = np.abs(dataset["error"].sel(leg=leg).values), dataset["standard_error"].sel(leg=leg).values
+        if not np.any(size) and not np.any(deviation):
+            axes.plot([], [], " ", label=f"{leg}: exactly zero")
+            continue
         below = np.minimum(deviation, 0.95 * size)
         axes.errorbar(rates, size, [below, deviation], fmt="os^"[number] + "-", ms=4, lw=1, capsize=2.5, label=str(leg))
     _ticks(axes, rates)
