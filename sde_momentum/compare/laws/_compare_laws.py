@@ -5,8 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from sde_momentum.compare.laws._distances import real_sample, sliced_wasserstein, wasserstein_1d
+from sde_momentum.compare.laws._distances import (
+    checked_count,
+    checked_pair,
+    numpy_seed,
+    real_sample,
+    sliced_wasserstein,
+    wasserstein_1d,
+)
 from sde_momentum.compare.laws._two_sample import TwoSampleTest, energy_distance, kolmogorov_smirnov, mmd
+from sde_momentum.solvers._seed import Seed
 
 _PAIRS = 4000
 
@@ -49,7 +57,7 @@ class LawComparison:
         )
 
 
-def compare_laws(first: ArrayLike, second: ArrayLike, *, permutations: int = 499, seed: int = 0) -> LawComparison:
+def compare_laws(first: ArrayLike, second: ArrayLike, *, permutations: int = 499, seed: Seed = 0) -> LawComparison:
     """Compare two samples by every distance of this package.
 
     Take them from `sample_law` at different seeds: the tests are for independent samples, and paths that share their
@@ -59,14 +67,16 @@ def compare_laws(first: ArrayLike, second: ArrayLike, *, permutations: int = 499
         first: shape `(n, d)`, or `(n,)`.
         second: shape `(m, d)`, or `(m,)`; same unit.
         permutations: of the labels, for the energy distance and MMD.
-        seed: of permutations, directions, and of the subsamples of 4 000 points that tests on pairs are limited to.
+        seed: of permutations, directions, and of the subsamples of 4 000 points that tests on pairs are limited to;
+            an int or a JAX key.
 
     Returns:
         A `LawComparison`; print it.
 
     Raises:
-        ValueError: samples of different dimension, empty, not finite or all at one point; no permutation.
-        TypeError: samples that are complex or no numbers.
+        ValueError: samples of different dimension, empty, not finite or all at one point; no permutation; a seed
+            outside [0, 2**64).
+        TypeError: samples that are complex or no numbers, or a seed that is none.
 
     Example:
         >>> x, y = np.random.default_rng(0).standard_normal((2, 400, 2))
@@ -80,6 +90,8 @@ def compare_laws(first: ArrayLike, second: ArrayLike, *, permutations: int = 499
             "first and second must have shapes (n, d) and (m, d) with one d and n at least 2, "
             f"got {x.shape} and {y.shape}"
         )
+    x, y = checked_pair(x, y)
+    count, seed = checked_count(permutations, "permutations"), numpy_seed(seed)
     if np.ptp(np.concatenate([x, y]), axis=0).max() == 0:
         raise ValueError("first and second are one and the same point: there is no law to compare, only that value")
     rng = np.random.default_rng(seed)
@@ -90,7 +102,7 @@ def compare_laws(first: ArrayLike, second: ArrayLike, *, permutations: int = 499
         wasserstein_2=np.array([wasserstein_1d(a, b, exponent=2) for a, b in zip(x.T, y.T, strict=True)]),
         sliced_wasserstein_2=sliced_wasserstein(x, y, seed=seed),
         within=sliced_wasserstein(x[:half], x[half:], seed=seed),
-        energy=energy_distance(*small, permutations=permutations, seed=seed),
-        mmd=mmd(*small, permutations=permutations, seed=seed),
+        energy=energy_distance(*small, permutations=count, seed=seed),
+        mmd=mmd(*small, permutations=count, seed=seed),
         kolmogorov_smirnov=kolmogorov_smirnov(x, y),
     )

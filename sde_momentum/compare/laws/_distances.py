@@ -1,9 +1,12 @@
 """Distances between samples: transport along the line and along random directions."""
 
+import reprlib
 from operator import index
 
 import numpy as np
 from scipy.stats import wasserstein_distance
+
+from sde_momentum.solvers._seed import Seed, seed_words
 
 
 def wasserstein_1d(first, second, *, exponent=1):
@@ -48,18 +51,19 @@ def sliced_wasserstein(first, second, *, exponent=2, directions=128, seed=0):
     with $\theta_d$ uniform on the sphere.
 
     Args:
-        first: shape `(n, dimension)`.
-        second: shape `(m, dimension)`.
+        first: shape `(n, dimension)`, or `(n,)`.
+        second: shape `(m, dimension)`, or `(m,)`.
         exponent: $p \ge 1$; infinity for the largest distance over the directions.
         directions: number of directions, at least one.
-        seed: of the directions, which are the only random thing.
+        seed: of the directions, which are the only random thing; an int or a JAX key.
 
     Returns:
         The distance, a float in the unit of the samples.
 
     Raises:
-        ValueError: samples of different dimension, no direction, and what `wasserstein_1d` refuses.
-        TypeError: as `wasserstein_1d`.
+        ValueError: samples of different dimension, no direction, a seed outside [0, 2**64), and what `wasserstein_1d`
+            refuses.
+        TypeError: as `wasserstein_1d`, or a seed that is none.
 
     Example:
         >>> x = np.random.default_rng(0).standard_normal((500, 3))
@@ -69,11 +73,9 @@ def sliced_wasserstein(first, second, *, exponent=2, directions=128, seed=0):
     References:
         Bonneel, Rabin, Peyré and Pfister, *Journal of Mathematical Imaging and Vision* 51 (2015).
     """
-    x, y = (_checked(sample, name, 2) for sample, name in ((first, "first"), (second, "second")))
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(f"first and second must have the same dimension, got {x.shape[1]} and {y.shape[1]}")
-    p = _checked_exponent(exponent)
-    theta = np.random.default_rng(seed).standard_normal((checked_count(directions, "directions"), x.shape[1]))
+    x, y = checked_pair(first, second)
+    p, count = _checked_exponent(exponent), checked_count(directions, "directions")
+    theta = np.random.default_rng(numpy_seed(seed)).standard_normal((count, x.shape[1]))
     theta /= np.linalg.norm(theta, axis=1, keepdims=True)
     return _mean_power([_moves(np.sort(x @ t), np.sort(y @ t)) for t in theta], p)
 
@@ -99,7 +101,7 @@ def _mean_power(moves, exponent):
 
 def _checked_exponent(exponent):
     try:
-        value = float(exponent)
+        value = float("nan") if isinstance(exponent, bool | np.bool_ | str) else float(exponent)
     except (TypeError, ValueError):
         value = float("nan")
     if not value >= 1:
@@ -110,7 +112,7 @@ def _checked_exponent(exponent):
 def checked_count(number, name):
     """A whole number of at least one."""
     try:
-        count = index(number)
+        count = 0 if isinstance(number, bool | np.bool_) else index(number)
     except TypeError:
         count = 0
     if count < 1:
@@ -125,9 +127,27 @@ def real_sample(sample, name):
         TypeError: it is complex or no number at all.
     """
     array = np.asarray(sample)
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind == "c":
         raise TypeError(f"{name} must be a sample of real numbers, got dtype {array.dtype}: pass parts as components")
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be a sample of real numbers, got {reprlib.repr(sample)}")
     return array.astype(float)
+
+
+def checked_pair(first, second):
+    """Two samples of one dimension, of shapes `(n, d)` and `(m, d)`."""
+    x, y = real_sample(first, "first"), real_sample(second, "second")
+    x, y = (sample[:, None] if sample.ndim == 1 else sample for sample in (x, y))
+    x, y = _checked(x, "first", 2), _checked(y, "second", 2)
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(f"first and second must have the same dimension, got {x.shape[1]} and {y.shape[1]}")
+    return x, y
+
+
+def numpy_seed(seed: Seed) -> int:
+    """The seeds of this package as those of NumPy's generators: integers as they are, JAX keys by their two words."""
+    high, low = seed_words(seed)
+    return (int(high) << 32) | int(low)
 
 
 def _checked(sample, name, axes):

@@ -6,7 +6,8 @@ import numpy as np
 from scipy.spatial.distance import cdist, pdist
 from scipy.stats import ks_2samp
 
-from sde_momentum.compare.laws._distances import _checked, checked_count, real_sample
+from sde_momentum.compare.laws._distances import checked_count, checked_pair, numpy_seed
+from sde_momentum.compare.question._arguments import real_number
 
 _LARGEST = 8000
 
@@ -40,14 +41,15 @@ def energy_distance(first, second, *, permutations=499, seed=0):
         first: shape `(n, dimension)`, or `(n,)`.
         second: shape `(m, dimension)`, or `(m,)`; n + m at most 8 000, for all pairs are formed.
         permutations: of the labels, at least one; the smallest p-value is 1/(permutations + 1).
-        seed: of the permutations.
+        seed: of the permutations; an int or a JAX key.
 
     Returns:
         A `TwoSampleTest`; the statistic has the unit of the samples.
 
     Raises:
-        ValueError: samples of different dimension, too large, empty or not finite; no permutation.
-        TypeError: samples that are complex or no numbers.
+        ValueError: samples of different dimension, too large, empty or not finite; no permutation; a seed outside
+            [0, 2**64).
+        TypeError: samples that are complex or no numbers, or a seed that is none.
 
     Example:
         >>> x = np.random.default_rng(0).standard_normal((200, 2))
@@ -58,8 +60,9 @@ def energy_distance(first, second, *, permutations=499, seed=0):
         Székely and Rizzo, *Journal of Statistical Planning and Inference* 143 (2013), equation (2).
     """
     x, y = _pair(first, second)
+    count, seed = checked_count(permutations, "permutations"), numpy_seed(seed)
     pooled = np.concatenate([x, y])
-    return _permutation_test(-cdist(pooled, pooled), len(x), permutations, seed)
+    return _permutation_test(-cdist(pooled, pooled), len(x), count, seed)
 
 
 def mmd(first, second, *, bandwidth=None, permutations=499, seed=0):
@@ -81,7 +84,8 @@ def mmd(first, second, *, bandwidth=None, permutations=499, seed=0):
         A `TwoSampleTest`.
 
     Raises:
-        ValueError: as `energy_distance`.
+        ValueError: as `energy_distance`, or a bandwidth that is not positive and finite.
+        TypeError: as `energy_distance`, or a bandwidth that is no number.
 
     Example:
         >>> x = np.random.default_rng(0).standard_normal((200, 2))
@@ -92,15 +96,16 @@ def mmd(first, second, *, bandwidth=None, permutations=499, seed=0):
         Gretton et al., *Journal of Machine Learning Research* 13 (2012), equation (3).
     """
     x, y = _pair(first, second)
+    count, seed = checked_count(permutations, "permutations"), numpy_seed(seed)
     pooled = np.concatenate([x, y])
-    width = float(np.median(pdist(pooled))) if bandwidth is None else float(bandwidth)
+    width = float(np.median(pdist(pooled))) if bandwidth is None else real_number(bandwidth, "bandwidth")
     if bandwidth is None and width == 0:
         raise ValueError(
             "the median distance of the pooled sample is zero, for many of its points are equal: mmd needs a bandwidth"
         )
     if not 0 < width < np.inf:
         raise ValueError(f"bandwidth must be positive and finite, got {bandwidth}: None takes the median distance")
-    return _permutation_test(np.exp(-cdist(pooled, pooled, "sqeuclidean") / (2 * width**2)), len(x), permutations, seed)
+    return _permutation_test(np.exp(-cdist(pooled, pooled, "sqeuclidean") / (2 * width**2)), len(x), count, seed)
 
 
 def kolmogorov_smirnov(first, second):
@@ -115,6 +120,7 @@ def kolmogorov_smirnov(first, second):
 
     Raises:
         ValueError: samples of different dimension, empty or not finite.
+        TypeError: samples that are complex or no numbers.
 
     Example:
         >>> kolmogorov_smirnov(np.arange(50.0), np.arange(50.0)).p_value
@@ -129,7 +135,6 @@ def kolmogorov_smirnov(first, second):
 
 def _permutation_test(kernel, size, permutations, seed):
     """Statistic E k(X,X') + E k(Y,Y') − 2 E k(X,Y) under the labels given and under random ones."""
-    permutations = checked_count(permutations, "permutations")
     total = len(kernel)
     rng = np.random.default_rng(seed)
     labels = np.zeros((total, permutations + 1))
@@ -150,11 +155,7 @@ def _permutation_test(kernel, size, permutations, seed):
 
 
 def _pair(first, second, largest: int | None = _LARGEST):
-    x, y = real_sample(first, "first"), real_sample(second, "second")
-    x, y = (sample[:, None] if sample.ndim == 1 else sample for sample in (x, y))
-    x, y = _checked(x, "first", 2), _checked(y, "second", 2)
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(f"first and second must have the same dimension, got {x.shape[1]} and {y.shape[1]}")
+    x, y = checked_pair(first, second)
     if largest is not None and len(x) + len(y) > largest:
         raise ValueError(
             f"{len(x) + len(y)} points make too many pairs, at most {largest}: pass a subsample, or use "

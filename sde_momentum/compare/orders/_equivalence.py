@@ -5,6 +5,9 @@ from enum import Enum
 
 from scipy.stats import norm
 
+from sde_momentum.compare.orders._remainder import finite_number
+from sde_momentum.compare.question._arguments import positive_number, probability, real_number
+
 
 class Outcome(Enum):
     """How a measured statement ends; undecided is an answer too, and asks for more samples.
@@ -68,7 +71,9 @@ def equivalence(difference, standard_error, margin, *, confidence=0.95):
         A `Comparison`.
 
     Raises:
-        ValueError: margin not positive, standard error negative or not finite, confidence outside (½, 1).
+        TypeError: an argument that is no number, such as an array.
+        ValueError: margin not positive, difference or standard error not finite, standard error negative, confidence
+            outside (½, 1).
 
     Example:
         >>> print(equivalence(0.002, 0.001, margin=0.01))
@@ -79,9 +84,8 @@ def equivalence(difference, standard_error, margin, *, confidence=0.95):
     References:
         Schuirmann, *Journal of Pharmacokinetics and Biopharmaceutics* 15 (1987), two one-sided tests.
     """
-    if not margin > 0:
-        raise ValueError(f"margin must be positive, got {margin}: state the largest difference that counts as equal")
-    return _compare(difference, standard_error, (-float(margin), float(margin)), confidence)
+    margin = positive_number(margin, "margin", infinite=True)
+    return _compare(finite_number(difference, "difference"), standard_error, (-margin, margin), confidence)
 
 
 def compare_to_bound(value, standard_error, *, below=None, above=None, confidence=0.95):
@@ -98,7 +102,8 @@ def compare_to_bound(value, standard_error, *, below=None, above=None, confidenc
         A `Comparison`.
 
     Raises:
-        ValueError: no bound, or bounds in the wrong order, or what `equivalence` refuses.
+        TypeError: as `equivalence`.
+        ValueError: no bound, a bound that no number meets, or bounds in the wrong order, or what `equivalence` refuses.
 
     Example:
         >>> print(compare_to_bound(1.7, 0.1, below=2.0))
@@ -106,24 +111,27 @@ def compare_to_bound(value, standard_error, *, below=None, above=None, confidenc
     """
     if below is None and above is None:
         raise ValueError("compare_to_bound needs a bound: pass below=, above= or both")
-    region = (float("-inf") if above is None else float(above), float("inf") if below is None else float(below))
+    region = (
+        float("-inf") if above is None else real_number(above, "above"),
+        float("inf") if below is None else real_number(below, "below"),
+    )
+    if region[0] == float("inf") or region[1] == float("-inf"):
+        raise ValueError(f"no number meets above={above} and below={below}: pass a finite bound")
     if not region[0] < region[1]:
         raise ValueError(f"above must be less than below, got above={above} and below={below}")
-    return _compare(value, standard_error, region, confidence)
+    return _compare(finite_number(value, "value"), standard_error, region, confidence)
 
 
 def _compare(value, standard_error, region, confidence):
-    if not 0 <= standard_error < float("inf") or not abs(value) < float("inf"):
-        raise ValueError(
-            f"value and standard_error must be finite and the latter not negative, got {value} ± {standard_error}"
-        )
-    if not 0.5 < confidence < 1:
+    error = finite_number(standard_error, "standard_error", negative=False)
+    confidence = probability(confidence, "confidence")
+    if not confidence > 0.5:
         raise ValueError(f"confidence must lie strictly between 0.5 and 1, got {confidence}")
-    half = float(norm.ppf(confidence) * standard_error)
-    low, high = float(value) - half, float(value) + half
+    half = float(norm.ppf(confidence) * error)
+    low, high = value - half, value + half
     outcome = Outcome.UNDECIDED
     if region[0] < low and high < region[1]:
         outcome = Outcome.SUPPORTED
     elif high <= region[0] or low >= region[1]:
         outcome = Outcome.NOT_SUPPORTED
-    return Comparison(float(value), float(standard_error), (low, high), region, outcome, confidence)
+    return Comparison(value, error, (low, high), region, outcome, confidence)

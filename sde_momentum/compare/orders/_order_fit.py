@@ -1,13 +1,15 @@
 """The order of convergence with an interval that covers the truth as often as it says."""
 
+import reprlib
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import chi2
 
 from sde_momentum.compare.orders._order_profile import OrderProfile
-from sde_momentum.compare.orders._remainder import RemainderPrior
+from sde_momentum.compare.orders._remainder import RemainderPrior, finite_number, positive_power
 from sde_momentum.compare.orders._verdict import NEARLY_EXACT, Verdict, checked_order, judge
+from sde_momentum.compare.question._arguments import positive_number, probability
 
 MINIMUM_SNR = 10.0
 MINIMUM_LEADING_RATIO = 3.0
@@ -157,9 +159,11 @@ def fit_order(
 
     Raises:
         ValueError: fewer than four learning rates or not strictly decreasing; an error that is not finite; a negative
-            standard error; shapes that do not match; a confidence outside (0, 1); a correlation that is not positive
-            semi-definite; a claimed order that is not finite.
-        TypeError: complex errors, or a claimed order that is no number.
+            standard error; shapes that do not match; a solver's bias that is not finite, or its standard error without
+            it or negative; a remainder exponent or unit that is not positive, a negative prior, or either not finite; a
+            confidence outside (0, 1); a correlation that is not positive semi-definite; a claimed order that is not
+            finite.
+        TypeError: complex errors, or an argument that is no number.
 
     Example:
         >>> eta = np.array([0.2, 0.1, 0.05, 0.025])
@@ -174,15 +178,13 @@ def fit_order(
     eta = _checked_learning_rates(learning_rates)
     values, deviations = _checked_errors(eta, errors, standard_errors)
     bound = _bias_bound(values, solver_bias, solver_bias_se)
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie strictly between 0 and 1, got {confidence}")
-    if not (remainder_exponent > 0 and learning_rate_unit > 0):
-        raise ValueError(
-            "remainder_exponent and learning_rate_unit must be positive, "
-            f"got {remainder_exponent} and {learning_rate_unit}"
-        )
+    confidence = probability(confidence, "confidence")
     second = 3.0 * second_remainder_prior if isinstance(second_remainder_prior, bool) else second_remainder_prior
-    prior = RemainderPrior(float(remainder_exponent), second=float(second), unit=float(learning_rate_unit))
+    prior = RemainderPrior(
+        exponent=positive_power(remainder_exponent, "remainder_exponent"),
+        second=finite_number(second, "second_remainder_prior", negative=False),
+        unit=positive_number(learning_rate_unit, "learning_rate_unit"),
+    )
     correlation = np.eye(len(eta)) if correlation is None else _checked_correlation(correlation, len(eta))
 
     def fit(column):
@@ -271,7 +273,7 @@ def _ratio(numerator, denominator):
 
 
 def _checked_learning_rates(learning_rates):
-    eta = _real(learning_rates, "learning_rates")
+    eta = real_array(learning_rates, "learning_rates")
     if eta.ndim != 1 or len(eta) < 4:
         raise ValueError(
             f"learning_rates must be at least four numbers, got shape {eta.shape}: fewer cannot tell an order "
@@ -283,7 +285,7 @@ def _checked_learning_rates(learning_rates):
 
 
 def _checked_errors(eta, errors, standard_errors):
-    values = _real(errors, "errors")
+    values = real_array(errors, "errors")
     if values.ndim not in (1, 2) or len(values) != len(eta):
         raise ValueError(
             f"errors must have shape ({len(eta)},) or ({len(eta)}, observables), got {values.shape}: "
@@ -295,31 +297,34 @@ def _checked_errors(eta, errors, standard_errors):
             f"errors must be finite, got {values[~np.isfinite(values)][0]} at learning rate {where:g}: "
             "choose an observable that is finite on every path, or lower the learning rate"
         )
-    deviations = _real(standard_errors, "standard_errors")
+    deviations = real_array(standard_errors, "standard_errors")
     if values.ndim == 2 and deviations.ndim == 1 and len(deviations) == len(eta):
         deviations = deviations[:, None]
-    try:
-        deviations = np.broadcast_to(deviations, values.shape)
-    except ValueError:
-        raise ValueError(
-            f"standard_errors of shape {deviations.shape} do not belong to errors of shape {values.shape}: "
-            "give one number, one per learning rate, or one per error"
-        ) from None
+    deviations = spread(deviations, values.shape, "standard_errors")
     if not (np.all(np.isfinite(deviations)) and np.all(deviations >= 0)):
         raise ValueError("standard_errors must be finite and not negative: zero means an exact error")
     return values, deviations
 
 
 def _bias_bound(values, solver_bias, solver_bias_se):
-    bias = np.abs(np.asarray(0.0 if solver_bias is None else solver_bias, dtype=float))
-    bias = bias + 2 * np.asarray(0.0 if solver_bias_se is None else solver_bias_se, dtype=float)
-    if values.ndim == 2 and bias.ndim == 1:
-        bias = bias[:, None]
-    return np.broadcast_to(bias, values.shape)
+    if solver_bias is None and solver_bias_se is not None:
+        raise ValueError("`solver_bias_se` is the standard error of `solver_bias`: pass that too, or neither.")
+    given = {"solver_bias": solver_bias, "solver_bias_se": solver_bias_se}
+    bias, deviation = (_finite_bias(values, 0.0 if part is None else part, name) for name, part in given.items())
+    if np.any(deviation < 0):
+        raise ValueError(f"`solver_bias_se` must not be negative, got {reprlib.repr(solver_bias_se)}.")
+    return np.abs(bias) + 2 * deviation
+
+
+def _finite_bias(values, part, name):
+    array = real_array(part, name)
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"`{name}` must be finite, got {reprlib.repr(part)}: leave it out where there is none.")
+    return spread(array[:, None] if values.ndim == 2 and array.ndim == 1 else array, values.shape, name)
 
 
 def _checked_correlation(correlation, size):
-    matrix = np.asarray(correlation, dtype=float)
+    matrix = real_array(correlation, "correlation")
     if matrix.shape != (size, size) or not np.allclose(np.diag(matrix), 1) or not np.allclose(matrix, matrix.T):
         raise ValueError(
             f"correlation must be a symmetric matrix of shape ({size}, {size}) with ones on its diagonal, "
@@ -334,8 +339,30 @@ def _checked_correlation(correlation, size):
     return matrix
 
 
-def _real(values, name):
+def spread(array, shape, name):
+    """Numbers that belong to errors of a shape, repeated to that shape.
+
+    Raises:
+        ValueError: they do not belong to it.
+    """
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        raise ValueError(
+            f"{name} of shape {array.shape} do not belong to errors of shape {shape}: "
+            "give one number, one per learning rate, or one per error"
+        ) from None
+
+
+def real_array(values, name):
+    """Numbers as an array of doubles.
+
+    Raises:
+        TypeError: they are complex, or no numbers.
+    """
     array = np.asarray(values)
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind == "c":
         raise TypeError(f"{name} must be real numbers, got dtype {array.dtype}: fit real and imaginary part apart")
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be real numbers, got {reprlib.repr(values)}")
     return array.astype(float)

@@ -4,6 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sde_momentum.compare.orders._order_fit import real_array, spread
+from sde_momentum.compare.orders._remainder import finite_number
+from sde_momentum.compare.question._arguments import positive_number
+
 
 @dataclass(frozen=True)
 class SamplePlan:
@@ -74,7 +78,8 @@ def plan_samples(
         A `SamplePlan`; printing it gives the table.
 
     Raises:
-        ValueError: shapes that do not match, or numbers that are not positive.
+        TypeError: an argument that is no number.
+        ValueError: shapes that do not match, or numbers that are not positive and finite; an infinite budget is one.
 
     Example:
         >>> eta = np.array([0.2, 0.1])
@@ -84,10 +89,14 @@ def plan_samples(
                   0.1      250000  50.0      5.00
         total 5.2 s of 60 s, target SNR 50
     """
-    eta = np.asarray(learning_rates, dtype=float)
-    values = np.asarray(errors, dtype=float)
-    deviations = np.broadcast_to(np.asarray(standard_errors, dtype=float), values.shape)
-    pilot, spent = (np.broadcast_to(np.asarray(x, dtype=float), eta.shape) for x in (paths, seconds))
+    target_snr = positive_number(target_snr, "target_snr")
+    budget_seconds = positive_number(budget_seconds, "budget_seconds", infinite=True)
+    minimum_paths = finite_number(minimum_paths, "minimum_paths", negative=False)
+    eta, values = real_array(learning_rates, "learning_rates"), real_array(errors, "errors")
+    deviations = spread(real_array(standard_errors, "standard_errors"), values.shape, "standard_errors")
+    pilot, spent = (
+        spread(real_array(x, name), eta.shape, name) for name, x in (("paths", paths), ("seconds", seconds))
+    )
     _check(eta, values, deviations, pilot, spent)
     columns = zip(values.reshape(len(eta), -1).T, deviations.reshape(len(eta), -1).T, strict=True)
     ratio = np.min([_expected_size(eta, e, s) / s for e, s in columns], axis=0)
@@ -99,8 +108,8 @@ def plan_samples(
         paths=tuple(int(n) for n in wanted),
         expected_snr=tuple((ratio * np.sqrt(wanted / pilot)).tolist()),
         seconds=tuple((wanted * cost).tolist()),
-        target_snr=float(target_snr),
-        budget_seconds=float(budget_seconds),
+        target_snr=target_snr,
+        budget_seconds=budget_seconds,
     )
 
 

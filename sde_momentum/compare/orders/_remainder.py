@@ -1,8 +1,42 @@
 """What is assumed about the part of a weak error that lies beyond its leading power."""
 
+import math
 from dataclasses import dataclass
+from numbers import Rational
+from typing import Any
 
 import numpy as np
+
+from sde_momentum.compare.question._arguments import positive_number, real_number
+
+
+def finite_number(value: Any, name: str, *, negative: bool = True) -> float:
+    """A number that is neither NaN nor infinite.
+
+    Args:
+        value: what was given.
+        name: of the argument.
+        negative: whether it may be below zero.
+
+    Raises:
+        TypeError: it is no real number.
+        ValueError: it is not finite, or negative where it may not be.
+    """
+    number = value if isinstance(value, float) else real_number(value, name)
+    if not math.isfinite(number) or (number < 0 and not negative):
+        raise ValueError(f"`{name}` must be finite{'' if negative else ' and not negative'}, got {value!r}.")
+    return float(number)
+
+
+def positive_power(value: Any, name: str) -> float:
+    """A power of the learning rate above zero; fractions serve too.
+
+    Raises:
+        TypeError: it is no real number.
+        ValueError: it is not positive and finite.
+    """
+    fraction = isinstance(value, Rational) and not isinstance(value, bool)
+    return positive_number(float(value) if fraction else value, name)
 
 
 @dataclass(frozen=True)
@@ -20,6 +54,10 @@ class RemainderPrior:
         second: standard deviation of $b_2, b_3, \dots$; zero leaves the series with two terms.
         unit: natural unit of the learning rate, for instance $1/\lambda_{\max}(H)$; dimension of a learning rate.
 
+    Raises:
+        TypeError: one that is no number.
+        ValueError: an exponent or unit that is not positive, a standard deviation that is negative, or any not finite.
+
     Example:
         >>> RemainderPrior(exponent=1.0).features(np.array([0.5, 0.25]))[:, :2]
         array([[5.    , 0.75  ],
@@ -30,6 +68,12 @@ class RemainderPrior:
     first: float = 10.0
     second: float = 3.0
     unit: float = 1.0
+
+    def __post_init__(self):
+        positive_power(self.exponent, "exponent")
+        positive_number(self.unit, "unit")
+        for name in ("first", "second"):
+            finite_number(getattr(self, name), name, negative=False)
 
     def features(self, learning_rates):
         r"""Columns $\mathrm{sd}(b_k)\,\eta^{kr}$, so that the remainder's prior covariance is $c_0^2\eta^{2p} F F^T$.

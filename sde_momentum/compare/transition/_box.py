@@ -7,7 +7,7 @@ from scipy.linalg import expm
 from sde_momentum.compare.transition._domain import find_domain
 from sde_momentum.compare.transition._expectation import Expectation
 from sde_momentum.compare.transition._grid import ChebyshevGrid, stretched
-from sde_momentum.compare.transition._noise import NoiseLaw
+from sde_momentum.compare.transition._noise import MOST_POINTS, NoiseLaw
 
 # Nodes per axis, points per axis of a Gaussian rule, stretch of the box: successive levels change all three, so that
 # their difference sees every approximation.
@@ -15,6 +15,12 @@ _LEVELS = {
     1: ((96, 12, 1.0), (144, 16, 1.08), (216, 20, 1.16), (324, 24, 1.24)),
     2: ((40, 7, 1.0), (54, 9, 1.1), (72, 11, 1.2)),
 }
+
+
+def box_serves(dimension, noise):
+    """Whether there is a box for so many components, and each of its levels can sum over the noise."""
+    levels = _LEVELS.get(dimension, ())
+    return bool(levels) and max(rule for _, rule, _ in levels) ** noise.gaussian_dimension <= MOST_POINTS
 
 
 def box_chain_expectation(step, observables, start, steps, noise, domain, tolerance):
@@ -105,11 +111,25 @@ def _sde_values_by_steps(grid, speed, covariance, values, time):
 
 def _sde_domain(drift, diffusion, start, time, steps=128):
     """Box of the Euler–Maruyama chain of the equation."""
-    duration = time / steps
+    duration, count = time / steps, 8 if len(start) == 1 else 5
     noises = diffusion(start[:, None]).shape[1]
+    if count**noises > MOST_POINTS:
+        # Only the covariance matters, and has a factor with as few columns as there are components.
+        diffusion, noises = _few_columns(diffusion), len(start)
 
     def move(x, xi):
         kick = np.einsum("ian,a->in", diffusion(x), np.atleast_1d(xi))
         return x + duration * drift(x) + np.sqrt(duration) * kick
 
-    return find_domain(move, NoiseLaw.gaussian(noises, 8 if len(start) == 1 else 5), start, steps)
+    return find_domain(move, NoiseLaw.gaussian(noises, count), start, steps)
+
+
+def _few_columns(diffusion):
+    """The symmetric root of S S^T in place of S; the law is the same."""
+
+    def factor(x):
+        columns = np.moveaxis(diffusion(x), -1, 0)
+        values, vectors = np.linalg.eigh(columns @ columns.swapaxes(1, 2))
+        return np.moveaxis((vectors * np.sqrt(np.maximum(values, 0.0))[:, None]) @ vectors.swapaxes(1, 2), 0, -1)
+
+    return factor

@@ -10,6 +10,35 @@ _TAIL = {1: 1e-14, 2: 1e-10}
 _CORE = {1: 0.64, 2: 0.6}
 
 
+def checked_domain(domain, start, name="domain"):
+    """A box around the start as an array of shape `(d, 2)`, or None.
+
+    Args:
+        domain: what was given.
+        start: shape `(d,)`.
+        name: of the argument.
+
+    Raises:
+        ValueError: another shape, limits that are not finite or not increasing, a start outside, or more than two
+            components.
+    """
+    if domain is None:
+        return None
+    if len(start) not in _CELLS:
+        raise ValueError(f"a box serves one or two components, not {len(start)}: leave `{name}` out.")
+    box = np.asarray(domain)
+    if box.shape != (len(start), 2) or box.dtype.kind not in "iuf":
+        raise ValueError(
+            f"`{name}` must hold the two limits of each component, shape {(len(start), 2)}, got {domain!r}."
+        )
+    low, high = box.astype(float).T
+    if not (np.all(np.isfinite(box)) and np.all(low < high)):
+        raise ValueError(f"`{name}` must hold finite limits, the lower one first, got {domain!r}.")
+    if not np.all((low <= start) & (start <= high)):
+        raise ValueError(f"`{name}` must hold the start {start.tolist()}, got {domain!r}: widen it, or leave it out.")
+    return box.astype(float)
+
+
 def find_domain(step, noise, start, steps):
     """Box whose core holds the process up to the tail probability at every one of its steps.
 

@@ -1,12 +1,18 @@
 """Weak errors of functions written by hand over learning rates, without sampling."""
 
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from sde_momentum.compare.orders._order_fit import fit_order
-from sde_momentum.compare.transition._expectations import chain_expectation, sde_expectation
-from sde_momentum.compare.transition._noise import NoiseLaw
+from sde_momentum.compare.question._arguments import known_name, positive_number
+from sde_momentum.compare.transition._expectations import chain_ways, checked_function, checked_tolerance, sde_ways
+from sde_momentum.compare.transition._noise import checked_noise
+
+# What `fit_order` may be told beyond learning rates, errors and standard errors.
+_OPTIONS = tuple(inspect.signature(fit_order).parameters)[3:]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,15 +48,21 @@ class TransitionStudy:
             options: of `fit_order`.
 
         Raises:
-            ValueError: unknown observable, or a process that diverged at some learning rate.
+            TypeError: what `fit_order` refuses.
+            ValueError: unknown observable or option, a process that diverged at some learning rate, or what
+                `fit_order` refuses.
         """
+        if observable is not None and observable not in self.observables:
+            raise ValueError(
+                f"`observable` must be one of {', '.join(map(str, self.observables))}, got {observable!r}."
+            )
+        for option in options:
+            known_name(option, _OPTIONS, "options")
         if not np.all(np.isfinite(self.errors)):
             bad = self.learning_rates[~np.isfinite(self.errors).all(axis=1)]
             raise ValueError(f"the process diverges at learning rates {bad.tolist()}: lower them or shorten the time")
         if observable is None:
             return fit_order(self.learning_rates, self.errors, self.residuals, **options)
-        if observable not in self.observables:
-            raise ValueError(f"observable must be one of {self.observables}, got {observable!r}")
         column = self.observables.index(observable)
         return fit_order(self.learning_rates, self.errors[:, column], self.residuals[:, column], **options)
 
@@ -121,13 +133,16 @@ def transition_weak_error(
         A `TransitionStudy`.
 
     Raises:
-        ValueError: a time that is not a whole number of steps (clocks that do not match), names that differ, and
-            what `chain_expectation` refuses.
+        TypeError: functions that are none, observables that are no mapping from names to functions, learning rates
+            that are no numbers, and what `chain_expectation` and `sde_expectation` refuse.
+        ValueError: a time that is not a whole number of steps (clocks that do not match), names that differ, learning
+            rates that are not positive, and what `chain_expectation` and `sde_expectation` refuse.
 
     Example:
         SGD on x²/2 + x⁴/4 with unit noise against its first-order equation:
 
         >>> import numpy as np
+        >>> from sde_momentum.compare import NoiseLaw
         >>> study = transition_weak_error(
         ...     step=lambda x, xi, eta: x - eta * (x + x**3 + xi),
         ...     drift=lambda x, eta: -x - x**3,
@@ -139,41 +154,45 @@ def transition_weak_error(
         >>> study.fit("second", claimed_order=1).verdict
         <Verdict.CONFIRMED: 'confirmed'>
     """
-    if not isinstance(noise, NoiseLaw):
-        raise TypeError(
-            f"noise must be a NoiseLaw, got {type(noise).__name__}: use NoiseLaw.gaussian() or .finite(...)"
-        )
-    names = tuple(observables)
-    rows = []
-    for eta in learning_rates:
+    checked_noise(noise)
+    optional = {"step_time": step_time, "limit_start": limit_start, "limit_observables": limit_observables}
+    given = {name: function for name, function in optional.items() if function is not None}
+    for name, function in {"step": step, "drift": drift, "diffusion": diffusion, **given}.items():
+        checked_function(function, name)
+    names, rates = tuple(_named(observables, "observables")), _checked_rates(learning_rates)
+    time, tolerance = positive_number(time, "time"), checked_tolerance(tolerance)
+
+    def sides(eta):
         steps = _whole_steps(time, eta if step_time is None else step_time(eta), eta)
-        lifted = observables if limit_observables is None else limit_observables(eta)
+        lifted = observables if limit_observables is None else _named(limit_observables(eta), "limit_observables")
         if set(lifted) != set(names):
             raise ValueError(f"limit_observables must have the names {names}, got {tuple(lifted)}")
-        rows.append(
-            (
-                chain_expectation(
-                    lambda x, xi, eta=eta: step(x, xi, eta),
-                    [observables[name] for name in names],
-                    start,
-                    steps,
-                    noise,
-                    domain=domain,
-                    tolerance=tolerance,
-                ),
-                sde_expectation(
-                    lambda x, eta=eta: drift(x, eta),
-                    lambda x, eta=eta: diffusion(x, eta),
-                    [lifted[name] for name in names],
-                    start if limit_start is None else limit_start(eta),
-                    time,
-                    domain=limit_domain,
-                    tolerance=tolerance,
-                ),
-            )
+        return (
+            chain_ways(
+                lambda x, xi: step(x, xi, eta),
+                [observables[name] for name in names],
+                start,
+                steps,
+                noise,
+                domain=domain,
+                tolerance=tolerance,
+            ),
+            sde_ways(
+                lambda x: drift(x, eta),
+                lambda x: diffusion(x, eta),
+                [lifted[name] for name in names],
+                start if limit_start is None else limit_start(eta),
+                time,
+                domain=limit_domain,
+                tolerance=tolerance,
+                prefix="limit_",
+            ),
         )
+
+    # What is asked is checked at all learning rates before anything is computed at the first.
+    rows = [tuple(ways.expectation for ways in both) for both in [sides(eta) for eta in learning_rates]]
     return TransitionStudy(
-        learning_rates=np.asarray(learning_rates, dtype=float),
+        learning_rates=rates,
         observables=names,
         discrete=np.stack([chain.values for chain, _ in rows]),
         continuous=np.stack([limit.values for _, limit in rows]),
@@ -182,7 +201,29 @@ def transition_weak_error(
     )
 
 
+def _named(observables, name):
+    """A mapping from names to functions, itself."""
+    if not isinstance(observables, Mapping) or not all(callable(function) for function in observables.values()):
+        raise TypeError(
+            f"`{name}` must map names to functions of x, such as {{'second': np.square}}, got {observables!r}."
+        )
+    if not observables:
+        raise ValueError(f"`{name}` is empty: pass at least one name with its function of x.")
+    return observables
+
+
+def _checked_rates(learning_rates):
+    """Learning rates as an array, at least one, in any order."""
+    rates = np.asarray(learning_rates)
+    if rates.dtype.kind not in "iuf" or rates.ndim != 1:
+        raise TypeError(f"`learning_rates` must be a sequence of numbers, got {learning_rates!r}.")
+    if not (len(rates) and np.all(np.isfinite(rates)) and np.all(rates > 0)):
+        raise ValueError(f"`learning_rates` must be at least one positive and finite number, got {learning_rates!r}.")
+    return rates.astype(float)
+
+
 def _whole_steps(time, duration, eta):
+    duration = positive_number(duration, "step_time(learning_rate)")
     steps = round(time / duration)
     if steps < 1 or abs(steps * duration - time) > 1e-9 * time:
         raise ValueError(

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sde_momentum.compare.transition._box import box_chain_expectation, box_sde_expectation
+from sde_momentum.compare.transition._box import box_chain_expectation, box_sde_expectation, box_serves
 from sde_momentum.compare.transition._expectation import Expectation
 from sde_momentum.compare.transition._frame_levels import FramedLevels, refined
 from sde_momentum.compare.transition._framed_chain import FramedChain, Step
@@ -106,13 +106,21 @@ def ways_of_chain(
         domain: as in `chain_expectation`.
         tolerance: as in `chain_expectation`.
         box: whether a box may serve: not where steps differ from each other.
+
+    Raises:
+        ValueError: a box is asked for, and cannot sum over so many normals.
     """
+    serves = box and box_serves(len(start), noise)
+    if domain is not None and not serves:
+        raise ValueError(
+            f"a box cannot sum over {noise.gaussian_dimension} normals in {len(start)} components: leave `domain` out."
+        )
     accuracy = _TOLERANCE[min(len(start), 2)] if tolerance is None else tolerance
     move = lambda x, point: moves(0, x, np.asarray(point)[None], np.zeros(x.shape[1], int))
     boxed = lambda: box_chain_expectation(move, observables, start, steps, noise, domain, accuracy)
     return Ways(
         FramedLevels(lambda: FramedChain(moves, start, steps, noise), observables),
-        boxed if box and len(start) <= 2 else None,
+        boxed if serves else None,
         accuracy,
         # On a line a box is one small matrix for all steps; beyond, frames need far fewer numbers.
         box_first=len(start) == 1,
