@@ -5,8 +5,7 @@ from enum import Enum
 
 from scipy.stats import norm
 
-from sde_momentum.compare.orders._remainder import finite_number
-from sde_momentum.compare.question._arguments import positive_number, probability, real_number
+from sde_momentum.compare.question._arguments import finite_number, positive_number, probability, real_number
 
 
 class Outcome(Enum):

@@ -7,9 +7,9 @@ import numpy as np
 from scipy.stats import chi2
 
 from sde_momentum.compare.orders._order_profile import OrderProfile
-from sde_momentum.compare.orders._remainder import RemainderPrior, finite_number, positive_power
+from sde_momentum.compare.orders._remainder import RemainderPrior, positive_power
 from sde_momentum.compare.orders._verdict import NEARLY_EXACT, Verdict, checked_order, judge
-from sde_momentum.compare.question._arguments import positive_number, probability
+from sde_momentum.compare.question._arguments import finite_number, positive_number, probability
 
 MINIMUM_SNR = 10.0
 MINIMUM_LEADING_RATIO = 3.0

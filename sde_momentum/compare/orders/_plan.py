@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sde_momentum.compare.orders._order_fit import real_array, spread
-from sde_momentum.compare.orders._remainder import finite_number
-from sde_momentum.compare.question._arguments import positive_number
+from sde_momentum.compare.question._arguments import finite_number, positive_number
 
 
 @dataclass(frozen=True)

@@ -1,31 +1,12 @@
 """What is assumed about the part of a weak error that lies beyond its leading power."""
 
-import math
 from dataclasses import dataclass
 from numbers import Rational
 from typing import Any
 
 import numpy as np
 
-from sde_momentum.compare.question._arguments import positive_number, real_number
-
-
-def finite_number(value: Any, name: str, *, negative: bool = True) -> float:
-    """A number that is neither NaN nor infinite.
-
-    Args:
-        value: what was given.
-        name: of the argument.
-        negative: whether it may be below zero.
-
-    Raises:
-        TypeError: it is no real number.
-        ValueError: it is not finite, or negative where it may not be.
-    """
-    number = value if isinstance(value, float) else real_number(value, name)
-    if not math.isfinite(number) or (number < 0 and not negative):
-        raise ValueError(f"`{name}` must be finite{'' if negative else ' and not negative'}, got {value!r}.")
-    return float(number)
+from sde_momentum.compare.question._arguments import finite_number, positive_number
 
 
 def positive_power(value: Any, name: str) -> float:

@@ -87,6 +87,35 @@ def positive_number(value: Any, name: str, *, infinite: bool = False) -> float:
     return number
 
 
+def finite_number(value: Any, name: str, *, negative: bool = True) -> float:
+    """A number that is neither NaN nor infinite.
+
+    Args:
+        value: what was given.
+        name: of the argument.
+        negative: whether it may be below zero.
+
+    Raises:
+        TypeError: it is no real number.
+        ValueError: it is not finite, or negative where it may not be.
+    """
+    number = value if isinstance(value, float) else real_number(value, name)
+    if not math.isfinite(number) or (number < 0 and not negative):
+        raise ValueError(f"`{name}` must be finite{'' if negative else ' and not negative'}, got {value!r}.")
+    return float(number)
+
+
+def checked_function(function: Any, name: str) -> Any:
+    """The function itself.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not callable(function):
+        raise TypeError(f"`{name}` must be a function, got {function!r}.")
+    return function
+
+
 def probability(value: Any, name: str) -> float:
     """A number strictly between zero and one.
 

@@ -1,15 +1,21 @@
 """Expectations of processes without sampling: transition operators in moving frames, or on a box."""
 
 import itertools
-from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from sde_momentum.compare.orders._measured import NotApplicable
-from sde_momentum.compare.question._arguments import positive_number, whole_number
+from sde_momentum.compare.question._arguments import checked_function, positive_number, whole_number
 from sde_momentum.compare.transition._domain import checked_domain
 from sde_momentum.compare.transition._expectation import Expectation as Expectation
 from sde_momentum.compare.transition._noise import checked_noise
+from sde_momentum.compare.transition._user_functions import (
+    finite,
+    lifted,
+    lifted_factor,
+    lifted_observables,
+    numbers,
+    probe,
+)
 from sde_momentum.compare.transition._ways import ways_of_chain, ways_of_sde
 
 LARGEST = 20
@@ -61,16 +67,16 @@ def chain_ways(step, observables, start, steps, noise, *, domain=None, tolerance
     x0, lift = _as_vector(start, "start")
     steps, accuracy = _checked_steps(steps, len(x0)), checked_tolerance(tolerance)
     points, box = checked_noise(noise).points, checked_domain(domain, x0)
-    move = _lifted(checked_function(step, "step"), lift, "step")
-    shaped = _lifted_observables(observables, lift)
-    _probe([lambda x: move(x, points[0]), *shaped], x0)
+    move = lifted(checked_function(step, "step"), lift, "step")
+    shaped = lifted_observables(observables, lift)
+    probe([lambda x: move(x, points[0]), *shaped], x0)
 
     def moves(k, x, draws, which):
         edges = np.searchsorted(which, np.arange(len(draws) + 1))
         parts = zip(draws, itertools.pairwise(edges), strict=True)
         return np.concatenate([move(x[:, a:b], draw) for draw, (a, b) in parts if b > a], axis=1)
 
-    return ways_of_chain(moves, _finite(shaped), x0, steps, noise, domain=box, tolerance=accuracy)
+    return ways_of_chain(moves, finite(shaped), x0, steps, noise, domain=box, tolerance=accuracy)
 
 
 def sde_expectation(drift, diffusion, observables, start, time, *, domain=None, tolerance=None):
@@ -112,23 +118,12 @@ def sde_ways(drift, diffusion, observables, start, time, *, domain=None, toleran
     x0, lift = _as_vector(start, f"{prefix}start")
     time, accuracy = positive_number(time, "time"), checked_tolerance(tolerance)
     box = checked_domain(domain, x0, f"{prefix}domain")
-    speed = _lifted(checked_function(drift, "drift"), lift, "drift")
-    factor = _lifted_factor(checked_function(diffusion, "diffusion"), lift)
-    shaped = _lifted_observables(observables, lift)
-    _probe([speed, factor, *shaped], x0)
+    speed = lifted(checked_function(drift, "drift"), lift, "drift")
+    factor = lifted_factor(checked_function(diffusion, "diffusion"), lift)
+    shaped = lifted_observables(observables, lift)
+    probe([speed, factor, *shaped], x0)
     coefficients = lambda t, x: (speed(x), factor(x))
-    return ways_of_sde(coefficients, _finite(shaped), x0, time, domain=box, tolerance=accuracy)
-
-
-def checked_function(function, name):
-    """The function itself.
-
-    Raises:
-        TypeError: it is none.
-    """
-    if not callable(function):
-        raise TypeError(f"`{name}` must be a function, got {function!r}.")
-    return function
+    return ways_of_sde(coefficients, finite(shaped), x0, time, domain=box, tolerance=accuracy)
 
 
 def checked_tolerance(tolerance):
@@ -148,7 +143,7 @@ def _checked_steps(steps, components):
 
 def _as_vector(start, name):
     """Start as a vector, and whether the user's functions speak scalars."""
-    x0 = np.atleast_1d(_numbers(start, f"`{name}` must hold"))
+    x0 = np.atleast_1d(numbers(start, f"`{name}` must hold"))
     if x0.ndim != 1 or not 1 <= len(x0) <= LARGEST:
         raise ValueError(
             f"`{name}` has {x0.size} components, in shape {x0.shape}: transition operators serve one vector of 1 to "
@@ -157,97 +152,3 @@ def _as_vector(start, name):
     if not np.all(np.isfinite(x0)):
         raise ValueError(f"`{name}` must be finite, got {start!r}.")
     return x0, np.ndim(start) == 0
-
-
-def _numbers(value, what):
-    """An array of doubles; `what` begins the sentence that refuses anything else."""
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise ValueError(f"{what} one array, got parts of different shapes.") from None
-    if array.dtype.kind not in "biufV":  # V: the short floats that NumPy does not know.
-        got = type(value).__name__ if array.dtype.kind == "O" else f"dtype {array.dtype}"
-        raise TypeError(f"{what} real numbers, got {got}.")
-    return np.asarray(array, dtype=float)
-
-
-def _probe(functions, x0):
-    """Call each function once at the start, for what it gives is checked; more states than components tell the axes."""
-    states = np.repeat(x0[:, None], len(x0) + 1, axis=1)
-    with np.errstate(all="ignore"):
-        for function in functions:
-            function(states)
-
-
-def _spreads(shape, wanted):
-    """Whether numbers of a shape, such as one for all states, give the wanted shape by repetition."""
-    return len(shape) <= len(wanted) and all(a in (1, b) for a, b in zip(shape[::-1], wanted[::-1], strict=False))
-
-
-def _lifted(function, lift, name):
-    """The user's function on arrays of shape (d, N)."""
-
-    def call(x, *rest):
-        value = _numbers(function(x[0] if lift else x, *rest), f"`{name}` must return")
-        wanted = x.shape[1:] if lift else x.shape
-        if not (_spreads(value.shape, wanted) if lift else value.shape == wanted):
-            raise ValueError(f"`{name}` must return the shape of the state, here {wanted}, got {value.shape}.")
-        return np.broadcast_to(value, wanted)[None] if lift else value
-
-    return call
-
-
-def _lifted_factor(diffusion, lift):
-    """The user's noise coefficient, of shape (d, noises, N)."""
-
-    def call(x):
-        value = _numbers(diffusion(x[0] if lift else x), "`diffusion` must return")
-        if not (_spreads(value.shape, x.shape) if lift else value.ndim == 3 and value.shape[::2] == x.shape):
-            wanted = f"({x.shape[1]},)" if lift else f"({x.shape[0]}, noises, {x.shape[1]})"
-            raise ValueError(f"`diffusion` must return a coefficient a state, here {wanted}, got {value.shape}.")
-        return np.broadcast_to(value, x.shape)[:, None] if lift else value
-
-    return call
-
-
-def _lifted_observables(observables, lift):
-    """The user's observables on arrays of shape (d, N)."""
-    sequence = isinstance(observables, Iterable) and not (callable(observables) or isinstance(observables, Mapping))
-    functions = list(observables) if sequence else [observables]
-    if not sequence or not all(callable(function) for function in functions):
-        raise TypeError(
-            f"`observables` must be a sequence of functions of x, such as [np.square], got {observables!r}."
-        )
-    if not functions:
-        raise ValueError("`observables` is empty: pass at least one function of x.")
-
-    def wrap(index, function):
-        def call(x):
-            value = _numbers(function(x[0] if lift else x), f"observable {index} must return")
-            if value.shape != x.shape[1:]:
-                raise ValueError(
-                    f"observable {index} must return one number per state, shape {x.shape[1:]}, got {value.shape}"
-                )
-            return value
-
-        return call
-
-    return [wrap(index, function) for index, function in enumerate(functions)]
-
-
-def _finite(observables):
-    """The same observables, refused where they are not finite."""
-
-    def wrap(index, function):
-        def call(x):
-            value = function(x)
-            if not np.all(np.isfinite(value)):
-                raise NotApplicable(
-                    f"observable {index} is not finite on the grid from {x.min():.4g} to {x.max():.4g}: choose one "
-                    "that is finite and smooth there, or pass a smaller domain"
-                )
-            return value
-
-        return call
-
-    return [wrap(index, function) for index, function in enumerate(observables)]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sde_momentum.compare.orders._order_fit import fit_order
-from sde_momentum.compare.question._arguments import known_name, positive_number
-from sde_momentum.compare.transition._expectations import chain_ways, checked_function, checked_tolerance, sde_ways
+from sde_momentum.compare.question._arguments import checked_function, known_name, positive_number
+from sde_momentum.compare.transition._expectations import chain_ways, checked_tolerance, sde_ways
 from sde_momentum.compare.transition._noise import checked_noise
 
 # What `fit_order` may be told beyond learning rates, errors and standard errors.
