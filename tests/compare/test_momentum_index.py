@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sde_momentum.compare import ScheduledChain, Verdict, averaged_learning_rates, momentum_index_study
+from sde_momentum.compare import ScheduledChain, Verdict, averaged_learning_rates, judge, momentum_index_study
 from sde_momentum.dynamics import chain
 from sde_momentum.optimizers import sgdm
 from sde_momentum.problems import double_well, general, least_squares, quadratic
@@ -161,6 +161,27 @@ def test_the_table_and_the_figure(study):
     axes = study.plot()
     assert axes.get_xlabel().startswith("momentum index")
     axes.figure.clear()
+
+
+def test_an_observable_without_error_is_set_aside():
+    """From a symmetric start the mean of SGDM is that of SGD: an exact zero, which hides nothing of the others."""
+    symmetric = quadratic(np.diag([1.0, 0.1]), noise=0.5 * np.eye(2))
+    found = momentum_index_study(symmetric, np.zeros(2), indices=(0, 1), learning_rates=[4.0**-k for k in (5, 6, 7, 8)])
+    assert float(np.abs(found.dataset["weak"].sel(observable="mean x")).max()) == 0
+    assert found.verdict(0) is Verdict.CONFIRMED
+    assert found.verdict(1) is Verdict.REFUTED
+    assert "floor" not in str(found)
+    # Where all are exactly zero nothing is said: the mean alone.
+    assert judge(found.orders[Fraction(0)]["mean x"], 0.5) is Verdict.MONTE_CARLO_FLOOR
+
+
+def test_an_index_that_was_not_run_is_refused(study):
+    """Orders, bound and verdict of another index: the message says which there are; decimals find their fraction."""
+    assert study.bound(0.75) == 0.125
+    for ask in (study.verdict, study.bound, study.relaxations, study.strong_order, study.weak_order):
+        for index in (7, 0.1, "a", None, np.nan):
+            with pytest.raises(ValueError, match="`index` must be one of 0, 1/4, 1/2, 3/4, 1, 3/2, got"):
+                ask(index)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The discrete and the continuous side of one question on the slow clock."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -55,12 +55,15 @@ class LinearSetting:
         return bool(set(self.regime.scalings) & set(self.rule.hyperparameters))
 
     @property
+    def takes(self) -> set[str]:
+        """Names of the numbers that this rule takes, besides the learning rate."""
+        wanted = {*self.rule.hyperparameters} - {*self.regime.scalings, str(LEARNING_RATE)}
+        return wanted | ({str(RELAXATION_RATE)} if self.buffered else set())
+
+    @property
     def own_numbers(self) -> dict[str, float]:
         """Those that this rule takes, so that one set of numbers serves several rules."""
-        wanted = {name for name in self.rule.hyperparameters if name not in self.regime.scalings}
-        if self.buffered:
-            wanted.add(str(RELAXATION_RATE))
-        return {name: value for name, value in self.numbers.items() if name in wanted}
+        return {name: value for name, value in self.numbers.items() if name in self.takes}
 
     @cached_property
     def effective_rate(self) -> sp.Expr:
@@ -75,9 +78,11 @@ class LinearSetting:
             )
         return ratio
 
-    def check(self) -> None:
-        """Refuse what has no slow equation, before anything costs time."""
+    def check(self, learning_rates: Iterable[float] = ()) -> None:
+        """Refuse what has no slow equation, or numbers out of range at a learning rate, before anything costs time."""
         _ = self.slow(), self.effective_rate
+        for rate in learning_rates:
+            self.chain(float(rate))
 
     def chain(self, learning_rate: float) -> Chain:
         """The optimizer at an effective learning rate, on the clock τ = kη_e²."""
@@ -166,8 +171,13 @@ class AdaptiveSetting:
         decay = 1 - hyperparameter("decay_rate") * LEARNING_RATE**2
         return Regime("long-horizon, adaptive", clock=LEARNING_RATE**2, scalings={self.decay: decay})
 
-    def check(self) -> None:
-        """Refuse what has no slow equation, before anything costs time.
+    @property
+    def takes(self) -> set[str]:
+        """Names of the numbers that this rule takes, besides the learning rate."""
+        return ({*self.rule.hyperparameters} - {self.decay, str(LEARNING_RATE)}) | {"decay_rate"}
+
+    def check(self, learning_rates: Iterable[float] = ()) -> None:
+        """Refuse what has no slow equation, or numbers out of range at a learning rate, before anything costs time.
 
         Raises:
             ValueError: c is missing.
@@ -175,10 +185,12 @@ class AdaptiveSetting:
         if "decay_rate" not in self.numbers:
             raise ValueError(f"rule `{self.rule.name}` needs `decay_rate`, the number c in 1 − {self.decay} = cη².")
         _ = self.slow()
+        for rate in learning_rates:
+            self.chain(float(rate))
 
     def chain(self, learning_rate: float) -> Chain:
         """The optimizer at a learning rate, on the clock τ = kη²."""
-        wanted = ({*self.rule.hyperparameters, "decay_rate"} - {self.decay}) & set(self.numbers)
+        wanted = self.takes & set(self.numbers)
         own = {"eps": 0.0} | {name: self.numbers[name] for name in wanted}
         return chain(self.rule, self.problem, regime=self.regime, learning_rate=learning_rate, **own)
 

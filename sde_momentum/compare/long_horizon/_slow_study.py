@@ -1,5 +1,6 @@
 """The result of comparing optimizers with their slow equation."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import xarray as xr
 from sde_momentum.compare.orders._equivalence import Comparison, equivalence
 from sde_momentum.compare.orders._order_fit import OrderFit
 from sde_momentum.compare.orders._verdict import Verdict, judge_observables
+from sde_momentum.compare.question._arguments import known_name
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,11 @@ class SlowWeakError:
             margin: largest difference, as a part of the change of the observable along the slow equation.
 
         Raises:
-            ValueError: the observable does not change along the slow equation.
+            ValueError: the observable does not change along the slow equation; a rule or observable is none of these.
         """
+        known_name(observable, list(map(str, self.dataset["observable"].values)), "observable")
+        for name, rule in (("first", first), ("second", second)):
+            known_name(rule, list(map(str, self.dataset["rule"].values)), name)
         at = self.dataset.isel(learning_rate=-1, time=-1).sel(observable=observable)
         change = float(at["slow"].mean() - at["start"])
         if change == 0:
@@ -51,9 +56,14 @@ class SlowWeakError:
         return equivalence(difference, error / abs(change), margin)
 
     def __str__(self) -> str:
+        about = self.dataset.attrs
         lines = [f"weak error of {', '.join(self.dataset['rule'].values)} against the slow equation: {self.verdict}"]
         lines += [f"  {rule}, {name}: {fit}" for (rule, name), fit in self.orders.items()]
-        return "\n".join([*lines, f"  ({self.dataset.attrs['method']})"])
+        regimes = ", ".join(f"{rule}: {name}" for rule, name in json.loads(about["regimes"]).items())
+        numbers = [f"{name} = {value:g}" for name, value in json.loads(about["hyperparameters"]).items()]
+        given = [] if about["limit"] == "that of each rule" else [f"against a limit that was {about['limit']}"]
+        lines.append(f"  (τ = kη² up to t1 = {about['t1']:g}; codimension {about['codimension']}; {regimes})")
+        return "\n".join([*lines, f"  ({'; '.join([*numbers, *given, about['method']])})"])
 
     def plot(self, observable: str | None = None, axes: Any = None) -> Any:
         """Draw E f over slow time with the slow equation, and |error| over the learning rate.
@@ -64,45 +74,14 @@ class SlowWeakError:
 
         Returns:
             The axes.
+
+        Raises:
+            ValueError: the observable is none of the study's.
+            ImportError: matplotlib is not installed; it comes with the extra `claims`.
         """
-        import matplotlib.pyplot as plt
+        from sde_momentum.compare.long_horizon._slow_plot import plot_slow_study
 
-        if axes is None:
-            axes = plt.subplots(1, 2, figsize=(8.4, 3.4), layout="constrained")[1]
-        name = str(self.dataset["observable"].values[0]) if observable is None else observable
-        data = self.dataset.sel(observable=name)
-        _over_time(axes[0], data, name)
-        _over_rates(axes[1], data, name, {rule: self.orders[rule, name] for rule in data["rule"].values})
-        return axes
-
-
-def _over_time(axes: Any, data: xr.Dataset, name: str) -> None:
-    times = np.concatenate([[0.0], data["time"].values])
-    slow = data["slow"].isel(rule=0, learning_rate=-1).values
-    axes.plot(times, np.concatenate([[float(data["start"])], slow]), "k-", lw=1, label="slow equation")
-    for number, rule in enumerate(data["rule"].values):
-        shades = np.linspace(0.3, 1.0, len(data["learning_rate"]))
-        for shade, rate in zip(shades, data["learning_rate"].values, strict=True):
-            part = data.sel(rule=rule, learning_rate=rate)
-            style = {"fmt": "os^v"[number % 4], "ms": 3, "color": f"C{number}", "alpha": shade, "capsize": 2}
-            label = f"{rule}, η = {rate:g}" if shade == 1.0 else None
-            axes.errorbar(times[1:], part["discrete"], 2 * part["discrete_standard_error"], label=label, **style)
-    axes.set(xlabel="τ = kη²", ylabel=f"E {name}")
-    axes.legend(fontsize="small")
-
-
-def _over_rates(axes: Any, data: xr.Dataset, name: str, fits: dict[str, OrderFit]) -> None:
-    from matplotlib.ticker import NullLocator
-
-    rates = data["learning_rate"].values
-    for number, (rule, fit) in enumerate(fits.items()):
-        last = data.sel(rule=rule).isel(time=-1)
-        order = "" if np.isnan(fit.order) else f": order {fit.order:.2f} [{fit.interval[0]:.2f}, {fit.interval[1]:.2f}]"
-        style = {"fmt": "os^v"[number % 4], "ms": 4, "capsize": 2, "color": f"C{number}"}
-        axes.errorbar(rates, np.abs(last["error"]), 2 * last["standard_error"], label=f"{rule}{order}", **style)
-        if not np.isnan(fit.order):
-            axes.plot(rates, np.abs(fit.predict(rates)), color=f"C{number}", lw=0.8)
-    axes.set(xscale="log", yscale="log", xlabel="learning rate η", ylabel=f"|error of E {name}|")
-    axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.legend(fontsize="small")
+        names = list(map(str, self.dataset["observable"].values))
+        return plot_slow_study(
+            self, names[0] if observable is None else known_name(observable, names, "observable"), axes
+        )

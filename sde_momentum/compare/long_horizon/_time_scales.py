@@ -1,8 +1,9 @@
 """Between the fast clock t = kη and the slow clock τ = kη²: which description holds when."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import diffrax
@@ -11,82 +12,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, PyTree
+from jaxtyping import PyTree
 
-from sde_momentum.compare.long_horizon._slow_flow import slow_flow, slow_start
+from sde_momentum.compare.long_horizon._scale_study import TimeScales
+from sde_momentum.compare.long_horizon._slow_arguments import (
+    checked_index,
+    checked_numbers,
+    checked_scales,
+)
+from sde_momentum.compare.long_horizon._slow_flow import SlowFlow, slow_flow, slow_start
 from sde_momentum.compare.long_horizon._slow_setting import slow_setting
-from sde_momentum.compare.question._observables import check_observables
+from sde_momentum.compare.question._arguments import enough_paths, positive_number, whole_number
+from sde_momentum.compare.question._observables import Observable, check_observables
+from sde_momentum.compare.question._start_values import checked_start
+from sde_momentum.dynamics._hyperparameters import require_problem
 from sde_momentum.ensembles import simulate
 from sde_momentum.solvers import Seed
-from sde_momentum.symbolic import UpdateRule
-
-Observable = Callable[[PyTree[Array]], Array]
-
-
-@dataclass(frozen=True)
-class TimeScales:
-    """The same observables by the optimizer, by gradient flow and by the slow equation, at k = η^{−γ} steps.
-
-    Attributes:
-        dataset: xarray over `learning_rate`, `observable` and `exponent` γ with `steps`, `discrete`, `standard_error`,
-            `fast` (gradient flow at t = kη), `slow` (slow equation at τ = kη², with `slow_standard_error`), and the
-            absolute errors `fast_error` and `slow_error`.
-    """
-
-    dataset: xr.Dataset
-
-    def holds(self, tolerance: float) -> xr.Dataset:
-        """Where each description is within a tolerance of the optimizer, five standard errors set aside.
-
-        Args:
-            tolerance: in the unit of the observables.
-
-        Returns:
-            Booleans `fast`, `slow` and `both` over learning rate, observable and exponent.
-        """
-        data = self.dataset
-        fast = data["fast_error"] <= tolerance + 5 * data["standard_error"]
-        slow = data["slow_error"] <= tolerance + 5 * np.hypot(data["standard_error"], data["slow_standard_error"])
-        return xr.Dataset({"fast": fast, "slow": slow, "both": fast & slow})
-
-    def __str__(self) -> str:
-        data = self.dataset.isel(learning_rate=-1)
-        lines = [f"{data.attrs['rule']} at η = {float(data['learning_rate']):g}: errors of the two descriptions"]
-        for name in data["observable"].values:
-            part = data.sel(observable=name)
-            lines.append(f"  {name}:  steps   gradient flow   slow equation")
-            for steps, fast, slow in zip(*(part[k].values for k in ("steps", "fast_error", "slow_error")), strict=True):
-                lines.append(f"  {int(steps):>{len(name) + 7}d} {fast:>15.3g} {slow:>15.3g}")
-        return "\n".join(lines)
-
-    def plot(self, observable: str | None = None, axes: Any = None) -> Any:
-        """Draw both errors over the exponent γ in k = η^{−γ}, a shade a learning rate.
-
-        Args:
-            observable: which; the first when omitted.
-            axes: matplotlib axes; new ones when omitted.
-
-        Returns:
-            The axes.
-        """
-        import matplotlib.pyplot as plt
-
-        axes = plt.subplots(layout="constrained")[1] if axes is None else axes
-        name = str(self.dataset["observable"].values[0]) if observable is None else observable
-        data = self.dataset.sel(observable=name)
-        shades = np.linspace(0.35, 1.0, len(data["learning_rate"]))
-        for key, color, label in (("fast_error", "C0", "gradient flow, t = kη"), ("slow_error", "C3", "slow, τ = kη²")):
-            for shade, rate in zip(shades, data["learning_rate"].values, strict=True):
-                part = data.sel(learning_rate=rate)
-                error = np.hypot(part["standard_error"], part["slow_standard_error"] if key[0] == "s" else 0.0)
-                style = {"fmt": "o-", "ms": 3, "color": color, "alpha": shade, "capsize": 2}
-                text = f"{label}, η = {rate:g}" if shade == 1.0 else None
-                axes.errorbar(part["exponent"], part[key], 2 * error, label=text, **style)
-        axes.set(
-            yscale="log", xlabel=r"$\gamma$, number of steps $\propto \eta^{-\gamma}$", ylabel=f"|error of E {name}|"
-        )
-        axes.legend(fontsize="small")
-        return axes
+from sde_momentum.symbolic import UpdateRule, require_rule
 
 
 def time_scales(
@@ -130,7 +72,9 @@ def time_scales(
         A `TimeScales`.
 
     Raises:
-        ValueError: an exponent leaves no step, two coincide, the rule has no slow equation, or Γ no noise.
+        ValueError: an exponent leaves no step, two coincide, the rule has no slow equation, Γ no noise, a keyword is
+            one that the rule does not take, or `num_paths` is below 8.
+        TypeError: an argument is of another kind.
         RuntimeError: x0 leads to no manifold of minimizers.
 
     Example:
@@ -142,41 +86,75 @@ def time_scales(
         >>> study.dataset["steps"].values.tolist()
         [[10, 100]]
     """
-    for rate in learning_rates:
-        _steps(rate, exponents, t1, aligned=False)
-    x0 = jax.tree.map(jnp.asarray, x0)
+    require_rule(rule)
+    require_problem(problem)
+    rates, powers = checked_scales(learning_rates, exponents)
+    t1, num_paths, index = positive_number(t1, "t1"), enough_paths(num_paths), checked_index(momentum_index)
+    codimension = None if codimension is None else whole_number(codimension, "codimension")
+    for rate in rates:
+        _steps(rate, powers, t1, aligned=False)
+    setting = slow_setting(rule, problem, index, hyperparameters, codimension)
+    checked_numbers(hyperparameters, [setting], time_scales)
+    setting.check(rates)
+    x0 = checked_start(x0, rule.state[:1], problem)
     observables = check_observables(observables, x0)
-    setting = slow_setting(rule, problem, momentum_index, hyperparameters, codimension)
-    setting.check()
     start, point, sampled = slow_start(problem, x0, codimension)
-    setting = replace(setting, codimension=int(point.space.codimension))  # found once, not at every step
+    codimension = int(point.space.codimension)  # found once, not at every step
+    setting = replace(setting, codimension=codimension)
     slow = setting.slow()
+    flows = None if sampled else _flows(slow, start, rates, powers, t1, observables, codimension)
     tables = []
-    for rate in learning_rates:
-        steps = _steps(rate, exponents, t1, aligned=sampled)
+    for number, rate in enumerate(rates):
+        steps = _steps(rate, powers, t1, aligned=flows is None)
         times = np.asarray(steps) * rate**2
         run = {"num_paths": num_paths, "observables": _named(observables), "covariance": False, "progress": progress}
         discrete = simulate(setting.chain(rate), x0, t1=times[-1], saves=tuple(times), seed=seed, **run)
-        if sampled:
+        if flows is None:
             unit = steps[0] * rate**2
             there = simulate(slow, start, t1=times[-1], dt=unit, saves=tuple(times), seed=_other(seed), **run)
             values, errors = there["mean"].values, there["standard_error"].values
         else:
-            values, _ = slow_flow(slow, slow.at(start), times, observables)
-            errors = np.zeros_like(values)
+            values, errors = flows[number].values, np.zeros_like(flows[number].values)
         fast = _gradient_flow(problem, x0, np.asarray(steps) * rate, tuple(observables.values()))
         table = {"discrete": discrete["mean"].values, "standard_error": discrete["standard_error"].values}
         table |= {"fast": fast, "slow": values, "slow_standard_error": errors}
         tables.append((steps, {key: column.T for key, column in table.items()}))
-    return TimeScales(_dataset(rule, learning_rates, observables, exponents, tables))
+    dataset = _dataset(rates, observables, powers, tables)
+    dataset.attrs = {
+        "rule": rule.name,
+        "regime": setting.regime.name,
+        "t1": t1,
+        "num_paths": num_paths,
+        "codimension": codimension,
+        "momentum_index": str(index),
+        "hyperparameters": json.dumps({name: float(value) for name, value in hyperparameters.items()}),
+        "method": f"{num_paths} replicas a learning rate; {_METHODS[flows is None]}",
+    }
+    return TimeScales(dataset)
 
 
-def _dataset(rule, learning_rates, observables, exponents, tables) -> xr.Dataset:
+_METHODS = {
+    True: "the slow equation is sampled on a noise of its own",
+    False: "the slow equation is a flow, solved by Runge–Kutta steps",
+}
+
+
+def _flows(slow, start, rates, exponents, t1, observables, codimension) -> list[SlowFlow] | None:
+    """The slow equation without its noise at every learning rate; None as soon as noise along Γ enters on the way."""
+    found = []
+    for rate in rates:
+        times = np.asarray(_steps(rate, exponents, t1, aligned=False)) * rate**2
+        found.append(slow_flow(slow, slow.at(start), times, observables, codimension))
+        if found[-1].noisy:
+            return None
+    return found
+
+
+def _dataset(rates, observables, exponents, tables) -> xr.Dataset:
     dims = ("learning_rate", "observable", "exponent")
     data = {key: (dims, np.stack([table[key] for _, table in tables])) for key in tables[0][1]}
     data["steps"] = (("learning_rate", "exponent"), np.array([steps for steps, _ in tables]))
-    coordinates = {"learning_rate": list(learning_rates), "observable": list(observables), "exponent": list(exponents)}
-    dataset = xr.Dataset(data, coords=coordinates, attrs={"rule": rule.name})
+    dataset = xr.Dataset(data, coords={"learning_rate": rates, "observable": list(observables), "exponent": exponents})
     for name in ("fast", "slow"):
         dataset[f"{name}_error"] = np.abs(dataset["discrete"] - dataset[name])
     return dataset

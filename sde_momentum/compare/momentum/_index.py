@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -12,93 +11,24 @@ import numpy as np
 import xarray as xr
 from jaxtyping import PyTree
 
+from sde_momentum.compare.momentum._arguments import bound_of, checked_indices, checked_multiplier
+from sde_momentum.compare.momentum._index_study import STRONG, MomentumIndexStudy
 from sde_momentum.compare.momentum._pair import Gap, exact_gap, sampled_gap
 from sde_momentum.compare.momentum._schedule import MomentumSchedule, Multiplier, momentum_schedule
-from sde_momentum.compare.orders._order_fit import OrderFit, fit_order
-from sde_momentum.compare.orders._verdict import Verdict, judge
+from sde_momentum.compare.orders._order_fit import fit_order
+from sde_momentum.compare.question._arguments import enough_paths, positive_number
 from sde_momentum.compare.question._independent_steps import require_independent_steps
 from sde_momentum.compare.question._observables import Observable, check_observables, default_observables
+from sde_momentum.compare.question._start_values import checked_start
+from sde_momentum.compare.question._times import checked_rates
 from sde_momentum.dynamics import chain
+from sde_momentum.dynamics._hyperparameters import require_problem
 from sde_momentum.optimizers import sgd, sgdm
 from sde_momentum.problems import AbstractProblem
 from sde_momentum.solvers import Seed
 from sde_momentum.symbolic import Regime
 
 INDICES = tuple(Fraction(k, 4) for k in (0, 1, 2, 3, 4, 6))
-STRONG = "strong"
-_RELAXATIONS = 5.0  # e^(−5) is what is left of the start
-
-
-@dataclass(frozen=True, eq=False)
-class MomentumIndexStudy:
-    r"""Weak and strong distance of SGDM and SGD over the momentum index α, 1 − β = λ η^α.
-
-    Attributes:
-        dataset: xarray over `momentum_index`, `learning_rate` and `observable` with `weak`, `weak_standard_error`, and
-            `strong`, `strong_standard_error` without the observables.
-        orders: momentum index → (observable, or `"strong"`) → `OrderFit` in powers of the learning rate.
-    """
-
-    dataset: xr.Dataset
-    orders: dict[Fraction, dict[str, OrderFit]]
-
-    @staticmethod
-    def bound(index: Fraction) -> float:
-        """The order (1 − α)/2 of the bound of Wang et al. for α < 1; zero, which says nothing, from α = 1 on."""
-        return max((1 - float(index)) / 2, 0.0)
-
-    def relaxations(self, index: Any) -> float:
-        """How many relaxation times of the momentum, η^(1−α)/λ, the run lasts at the largest learning rate."""
-        rate = float(self.dataset["learning_rate"].max())
-        return self.dataset.attrs["t1"] * self.dataset.attrs["relaxation_rate"] * rate ** (float(Fraction(index)) - 1)
-
-    def strong_order(self, index: Any) -> OrderFit:
-        """The fit of the distance along paths at one momentum index."""
-        return self.orders[Fraction(index)][STRONG]
-
-    def weak_order(self, index: Any) -> OrderFit:
-        """The fit of the observable whose expectations come together slowest at one momentum index."""
-        fits = [fit for name, fit in self.orders[Fraction(index)].items() if name != STRONG]
-        answered = [fit for fit in fits if fit.obstacle is None]
-        return min(answered or fits, key=lambda fit: fit.order)
-
-    def verdict(self, index: Any) -> Verdict:
-        """Whether strong and weak distances keep the bound of Wang et al. at one momentum index below 1.
-
-        From 1 on, whether SGDM and SGD come together at all: *refuted* says that they do not. A run of fewer than five
-        relaxation times of the momentum still shows how it started, and answers neither: *not asymptotic yet*.
-        """
-        index = Fraction(index)
-        fits = list(self.orders[index].values())
-        if index < 1 and self.relaxations(index) < _RELAXATIONS:
-            return Verdict.NOT_ASYMPTOTIC
-        if index < 1:
-            return judge(fits, self.bound(index))
-        return judge(fits, 1 / index.denominator)
-
-    def __str__(self) -> str:
-        lines = ["α      bound  strong                          weak (slowest observable)       together?"]
-        for index in self.orders:
-            strong, weak = self.strong_order(index), self.weak_order(index)
-            meet = {Verdict.CONFIRMED: "yes", Verdict.REFUTED: "no"}.get(self.verdict(index), str(self.verdict(index)))
-            lines.append(f"{index!s:<6} {self.bound(index):<6g} {_short(strong):<31} {_short(weak):<31} {meet}")
-        return "\n".join([*lines, f"({self.dataset.attrs['method']}, {self.dataset.attrs['schedule']})"])
-
-    def plot(self, axes: Any = None) -> Any:
-        """Draw the fitted orders over the momentum index, with intervals, beside the bound (1 − α)/2.
-
-        Args:
-            axes: matplotlib axes; new ones when omitted.
-
-        Returns:
-            The axes.
-
-        Raises:
-            ImportError: matplotlib is not installed; it comes with the extra `claims`.
-        """
-        from sde_momentum.compare.momentum._plot import plot_momentum_index
-
-        return plot_momentum_index(self, axes)
 
 
 def momentum_index_study(
@@ -149,7 +79,9 @@ def momentum_index_study(
 
     Raises:
         ValueError: an index below zero, λη^α above 1, learning rates that do not divide t1, or reshuffled epochs, of
-            which the theorem says nothing; `sample` measures them all the same.
+            which the theorem says nothing (`sample` measures them all the same), or fewer than 8 paths where they are
+            sampled.
+        TypeError: an argument is of another kind.
 
     Example:
         >>> from sde_momentum.problems import quadratic
@@ -160,17 +92,23 @@ def momentum_index_study(
     References:
         Wang, Malladi, Wang, Lyu, Li (2024), Theorem 3.5.
     """
-    powers = [Fraction(index).limit_denominator(64) for index in indices]
-    if not powers or min(powers) < 0:
-        raise ValueError(f"indices must be at least 0, one or more of them, got {tuple(indices)}")
-    if not sample:
+    powers = checked_indices(indices)
+    require_problem(problem)
+    t1, relaxation_rate = positive_number(t1, "t1"), positive_number(relaxation_rate, "relaxation_rate")
+    learning_rate_unit = positive_number(learning_rate_unit, "learning_rate_unit")
+    checked_multiplier(rate_multiplier, "rate_multiplier")
+    checked_multiplier(relaxation_multiplier, "relaxation_multiplier")
+    given_rates = None if learning_rates is None else checked_rates(learning_rates)
+    if sample:
+        enough_paths(num_paths)
+    else:
         remedy = ", or sample=True to measure the reshuffled optimizers themselves"
         require_independent_steps(problem, "momentum_index_study", remedy)
     scheduled = rate_multiplier is not None or relaxation_multiplier is not None
     with jax.enable_x64(True):
         question = _Question(problem, x0, t1, relaxation_rate, observables, num_paths, seed, sample)
         schedule = (rate_multiplier, relaxation_multiplier, averaged) if scheduled else None
-        rates = question.rates(learning_rates, long=not scheduled)
+        rates = question.rates(given_rates, long=not scheduled)
         gaps = [[question.gap(index, float(rate), schedule) for rate in rates] for index in powers]
     words = "constant hyperparameters" if not scheduled else "averaged schedule" if averaged else "the same schedule"
     return _study(question, powers, rates, gaps, words, learning_rate_unit)
@@ -181,22 +119,25 @@ class _Question:
 
     def __init__(self, problem, x0, t1, relaxation_rate, observables, num_paths, seed, sample):
         widen = lambda leaf: jax.numpy.asarray(leaf, float) if _is_real(leaf) else leaf
-        self.problem, self.x0, self.t1 = jax.tree.map(widen, problem), jax.tree.map(widen, x0), float(t1)
-        self.relaxation_rate, self.num_paths, self.seed = float(relaxation_rate), num_paths, seed
+        self.problem, self.t1 = jax.tree.map(widen, problem), t1
+        self.x0 = jax.tree.map(widen, checked_start(x0, sgd().state, problem))
+        self.relaxation_rate, self.num_paths, self.seed = relaxation_rate, num_paths, seed
         given = default_observables(self.problem) if observables is None else observables
         self.observables = check_observables(given, self.x0)
         self.exact = False if sample else self._closed()
+        if not self.exact:
+            enough_paths(num_paths)
 
     def _closed(self) -> bool:
         first, second = self.chains(Fraction(0), self.t1 / 16)
         return exact_gap(first, second, None, self.x0, 1, self.observables) is not None
 
-    def rates(self, given: Sequence[float] | None, *, long: bool) -> np.ndarray:
+    def rates(self, given: np.ndarray | None, *, long: bool) -> np.ndarray:
         """Learning rates, the usual ones where none are given."""
         if given is None:
             base, powers = (2.0, range(4, 10)) if not self.exact else (4.0, range(6, 12) if long else range(4, 9))
-            given = [self.t1 * base**-k for k in powers]
-        return np.asarray(given, dtype=float)
+            return np.array([self.t1 * base**-k for k in powers])
+        return given
 
     def chains(self, index: Fraction, rate: float):
         """SGDM and SGD at one momentum index and learning rate."""
@@ -260,7 +201,7 @@ def _study(question: _Question, powers: Sequence[Fraction], rates: np.ndarray, g
         part = dataset.isel(momentum_index=row)
         # Powers of η^α and of η mix: their grid is that of the index's denominator.
         options = {"remainder_exponent": 1 / index.denominator, "learning_rate_unit": unit}
-        claim = MomentumIndexStudy.bound(index)
+        claim = bound_of(index)
         fits = {STRONG: fit_order(rates, part["strong"].values, part["strong_standard_error"].values,
                                   claimed_order=claim, **options)}  # fmt: skip
         for name in names:
@@ -270,9 +211,3 @@ def _study(question: _Question, powers: Sequence[Fraction], rates: np.ndarray, g
             )
         orders[index] = fits
     return MomentumIndexStudy(dataset, orders)
-
-
-def _short(fit: OrderFit) -> str:
-    if fit.obstacle is not None:
-        return f"{fit.order:.2f} {fit.obstacle}"
-    return f"{fit.order:.3f} [{fit.interval[0]:.3f}, {fit.interval[1]:.3f}]"
