@@ -52,9 +52,9 @@ def require_schedules_until(regime: Regime, given: Mapping[str, Any], end: float
     Raises:
         ValueError: one does; the message says when.
     """
-    for name in schedule_names(regime):
-        function = given.get(name)
-        for t in np.linspace(0.0, end, _TRIED, endpoint=False) if callable(function) else ():
+    functions = {name: given[name] for name in schedule_names(regime) if callable(given.get(name))}
+    for name, function in functions.items():
+        for t in np.linspace(0.0, end, _TRIED, endpoint=False):
             try:
                 require_range(name, float(_scalar(function(float(t)), name)))
             except (ValueError, ArithmeticError) as error:

@@ -135,11 +135,7 @@ class WeakError:
         if rate is None:
             return verdict.remedy
         horizon = ", or a shorter horizon," if shorter else ""
-        smaller = f"learning rates from {rate:.3g} down{horizon} would show the order if the claim holds"
-        # Noise and remainders hide an order together: either may give way.
-        return (
-            f"more paths; or {smaller}" if attributes["sampled"] and verdict is Verdict.MONTE_CARLO_FLOOR else smaller
-        )
+        return f"learning rates from {rate:.3g} down{horizon} would show the order if the claim holds"
 
     def plot(self, axes: Any = None) -> Any:
         """Draw |error| over the learning rate, log–log, with error bars, noise floor, fitted curves and slopes.
