@@ -50,11 +50,17 @@ def test_sparse_rules_are_exact_to_their_total_degree(dimension, degree, beyond)
 def test_polynomials_in_six_variables():
     """They are orthonormal; derivatives are those of the polynomials, by differences; projection finds coefficients."""
     basis = HermiteBasis(6, 3)
-    gram = (basis.at_points.T * basis.weights) @ basis.at_points
+    table = basis.values(basis.points)
+    gram = (table.T * basis.weights) @ table
     np.testing.assert_allclose(gram, np.eye(basis.size), atol=1e-12)
     generator = np.random.default_rng(0)
     coefficients, z = generator.normal(size=(basis.size, 2)), generator.normal(size=(6, 5))
-    np.testing.assert_allclose(basis.project(basis.at_points @ coefficients), coefficients, atol=1e-11)
+    np.testing.assert_allclose(basis.project(table @ coefficients), coefficients, atol=1e-11)
+    halves = np.concatenate(basis.expand(coefficients[: basis.count(2)].T), axis=1)
+    np.testing.assert_allclose(halves.T, table[:, : basis.count(2)] @ coefficients[: basis.count(2)], atol=1e-11)
+    np.testing.assert_array_equal(
+        *(sign * half for sign, half in zip((1, -1), np.split(basis.points, 2, axis=1), strict=True))
+    )
     lower, step = basis.count(2), 1e-5 * np.eye(6)[:, :, None]
     slopes = (basis.gradient @ coefficients).reshape(6, lower, 2)
     for axis in range(6):

@@ -87,14 +87,15 @@ class FramedSDE:
 
     def _local(self, t: float, frame: Frame, speed: Frame, z: Array) -> Array:
         """Drift of z and the terms of its covariance, ½ A_ii and A_ij for i < j, one row each at N points."""
-        states, factor = frame.states(z), frame.factor[self.active]
+        states, inverse = frame.states(z), np.linalg.inv(frame.factor[self.active])
         drift, columns = self.coefficients(t, states)
         apparent, columns = (drift - speed.states(z))[self.active], columns[self.active]
-        scaled = np.linalg.solve(factor, columns.reshape(len(factor), -1)).reshape(columns.shape)
-        rows, others = np.triu_indices(len(factor))
+        # Points first: products of small matrices, one a point.
+        scaled = inverse @ columns.transpose(2, 0, 1)
+        products = scaled @ scaled.swapaxes(1, 2)
+        rows, others = np.triu_indices(len(inverse))
         shares = np.where(rows == others, 0.5, 1.0)[:, None]
-        covariance = shares * np.einsum("pan,pan->pn", scaled[rows], scaled[others])
-        return np.concatenate([np.linalg.solve(factor, apparent), covariance])
+        return np.concatenate([inverse @ apparent, shares * products[:, rows, others].T])
 
     def _path(self, means: Array, covariances: Array) -> tuple[Array, Array]:
         """Chebyshev coefficients in time of the frames and of their rate of change, one row a frame."""
@@ -138,15 +139,16 @@ class _AtPoints:
     """Derivatives of polynomials at the points of a basis, contracted with fields there."""
 
     def __init__(self, basis: HermiteBasis, operator: Any, axes: int):
-        self.operator, self.axes = operator, axes
-        self.polynomials = basis.at_points[:, : operator.shape[0] // axes]
+        self.basis, self.operator, self.axes = basis, operator, axes
 
     def contracted(self, u: Array, fields: Array) -> Array:
         """Sum over the derivatives times fields of shape `(axes, N)`; shape `(N, functions)`."""
         derivatives = (self.operator @ u).reshape(self.axes, -1, u.shape[1]).transpose(0, 2, 1)
         # One product of two matrices: many small ones are slower.
-        stacked = derivatives.reshape(-1, self.polynomials.shape[1]) @ self.polynomials.T
-        return np.einsum("iq,ifq->qf", fields, stacked.reshape(self.axes, u.shape[1], -1))
+        halves = self.basis.expand(derivatives.reshape(-1, derivatives.shape[2]))
+        parts = zip(np.split(fields, 2, axis=1), halves, strict=True)
+        shape = self.axes, u.shape[1], -1
+        return np.concatenate([np.einsum("iq,ifq->qf", part, values.reshape(shape)) for part, values in parts])
 
 
 def _nodes(count: int) -> Array:

@@ -33,6 +33,23 @@ def tensor_rule(dimension: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     return points, np.prod(np.array(mesh), axis=0).ravel()
 
 
+def mirrored(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A rule whose points come in pairs ±z, sorted: first one of each pair, then their negatives in the same order.
+
+    The origin, if it is a point, becomes a pair with half its weight each.
+
+    Args:
+        points: shape `(d, N)`.
+        weights: shape `(N,)`.
+    """
+    rounded = np.round(points, 9) + 0.0
+    first = np.argmax(rounded != 0, axis=0)  # the first coordinate that is not zero says which of a pair this is
+    leading = np.take_along_axis(rounded, first[None], axis=0)[0]
+    half = np.concatenate([np.flatnonzero(leading > 0), np.flatnonzero(leading == 0)])
+    shares = np.where(leading[half] > 0, weights[half], weights[half] / 2)
+    return np.concatenate([points[:, half], -points[:, half]], axis=1), np.tile(shares, 2)
+
+
 @lru_cache(maxsize=16)
 def sparse_rule(dimension: int, degree: int) -> tuple[np.ndarray, np.ndarray]:
     r"""A sparse grid, exact for polynomials of bounded *total* degree: polynomially many points in the dimension.

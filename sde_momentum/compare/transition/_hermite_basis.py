@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from sde_momentum.compare.transition._gaussian_rule import sparse_rule, tensor_rule
+from sde_momentum.compare.transition._gaussian_rule import mirrored, sparse_rule, tensor_rule
 
 # Up to here a product of rules on a line is no burden, and exact to a higher degree in every variable.
 _TENSOR = 2
@@ -47,10 +47,10 @@ class HermiteBasis:
 
     @cached_property
     def rule(self) -> tuple[np.ndarray, np.ndarray]:
-        """Points and weights that make the polynomials orthonormal, and see some more degrees."""
+        """Points and weights that make the polynomials orthonormal, and see some more degrees; pairs z, then −z."""
         if self.dimension <= _TENSOR:
-            return tensor_rule(self.dimension, self.degree + 3)
-        return sparse_rule(self.dimension, 2 * self.degree + 1)
+            return mirrored(*tensor_rule(self.dimension, self.degree + 3))
+        return mirrored(*sparse_rule(self.dimension, 2 * self.degree + 1))
 
     @property
     def points(self) -> np.ndarray:
@@ -63,9 +63,15 @@ class HermiteBasis:
         return self.rule[1]
 
     @cached_property
-    def at_points(self) -> np.ndarray:
-        """Every polynomial at the points, shape `(points, size)`."""
-        return self.values(self.points)
+    def _halves(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Which polynomials are even, and the even and odd ones at the first half of the points.
+
+        At −z the even ones are the same and the odd ones the negatives: half the table says it all, and reading the
+        table is what takes the time.
+        """
+        even = np.array([len(index) % 2 == 0 for index in self._axes])
+        table = self.values(self.points[:, : self.points.shape[1] // 2])
+        return even, np.ascontiguousarray(table[:, even]), np.ascontiguousarray(table[:, ~even])
 
     def values(self, z: np.ndarray) -> np.ndarray:
         """Every polynomial at points of shape `(d, N)`; shape `(N, size)`."""
@@ -78,7 +84,26 @@ class HermiteBasis:
 
     def project(self, values: np.ndarray) -> np.ndarray:
         """Coefficients of the projection of functions known at the points, shape `(points, …)`; `(size, …)`."""
-        return self.at_points.T @ (self.weights[:, None] * values)
+        (even, ours, theirs), count = self._halves, len(values) // 2
+        here, there = self.weights[:count, None] * values[:count], self.weights[count:, None] * values[count:]
+        coefficients = np.empty((self.size, values.shape[1]))
+        coefficients[even], coefficients[~even] = ours.T @ (here + there), theirs.T @ (here - there)
+        return coefficients
+
+    def expand(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Functions at the two halves of the points, from one row each of coefficients of the first polynomials.
+
+        Args:
+            rows: shape `(functions, k)`, k at most `size`.
+
+        Returns:
+            Values at z and at −z, shape `(functions, points/2)` each.
+        """
+        even, ours, theirs = self._halves
+        even = even[: rows.shape[1]]
+        both = rows[:, even] @ ours[:, : even.sum()].T
+        apart = rows[:, ~even] @ theirs[:, : (~even).sum()].T
+        return both + apart, both - apart
 
     @cached_property
     def gradient(self) -> Any:
