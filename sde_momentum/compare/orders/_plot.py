@@ -63,7 +63,9 @@ def _draw_observable(axes, rates, errors, deviations, name, fit, color) -> None:
     below = np.minimum(deviations, 0.95 * size)
     answered = fit.obstacle is None
     low, high = fit.interval
-    text = f"{name}: {fit.order:.2f} [{low:.2f}, {high:.2f}]" if answered else f"{name}: {fit.obstacle}"
+    told = f"{fit.order:.2f} [{low:.2f}, {high:.2f}]" if answered else ""
+    unanswered = fit.verdict is not None and not fit.verdict.is_answer
+    text = f"{name}: {', '.join(filter(None, [told, str(fit.verdict) if unanswered else '']))}"
     axes.errorbar(rates, size, [below, deviations], fmt="o", ms=4, lw=1, capsize=2.5, color=color, label=text)
     if answered:
         fine = np.geomspace(rates.min(), rates.max(), 60)
@@ -85,9 +87,10 @@ def _reference_slopes(axes, rates, errors, claimed, grade) -> None:
         if slope <= 0:
             continue
         axes.plot([left, right], [top * (left / right) ** slope, top], style, color="0.45", lw=0.9, zorder=1)
-        place = left**0.2 * right**0.8  # free of the legend, whose best place is where no points are
-        axes.annotate(f"slope {slope:g}", (place, top * (place / right) ** slope), xytext=(0, 4),
-                      textcoords="offset points", fontsize="x-small", color="0.35", ha="right")  # fmt: skip
+        middle = np.sqrt(left * right)
+        # Below the line and to its right: above and to its left is where the legend goes.
+        axes.annotate(f"slope {slope:g}", (middle, top * (middle / right) ** slope), xytext=(3, -2),
+                      textcoords="offset points", fontsize="x-small", color="0.35", ha="left", va="top")  # fmt: skip
 
 
 def _limits(axes, rates, positive, deviations) -> None:
