@@ -12,6 +12,9 @@ from sde_momentum.compare.question._question import Question
 from sde_momentum.dynamics._schedules import schedule_names
 from sde_momentum.ensembles._provenance import collect_provenance
 
+# Numbers of a start that are told in full.
+_TOLD = 64
+
 
 def make_study(
     question: Question,
@@ -33,7 +36,8 @@ def make_study(
         configuration: further arguments that determine the result, for its provenance.
     """
     dataset, equation = labelled(question, rates, measured), question.sde(float(rates[0]))
-    told = {"x0": np.asarray(question.parameters_at_start).tolist()} if hasattr(question.x0, "shape") else {}
+    small = hasattr(question.x0, "shape") and question.x0.size <= _TOLD
+    told = {"x0": np.asarray(question.x0).tolist()} if small else {}
     provenance = collect_provenance(question.chain(float(rates[0])), {**told, **(configuration or {})})
     numbers = {name: plain_number(value) for name, value in question.hyperparameters.items()}
     if "schedule" in schedule_names(question.limit.regime):
