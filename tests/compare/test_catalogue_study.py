@@ -67,6 +67,11 @@ def test_linear_rules(rule):
     check(catalogue_study([rule], routes=("moments",)))
 
 
+def test_the_sign_on_its_lattice():
+    """Order 1 of sign descent, where the law of the rule lives on a lattice."""
+    assert not catalogue_study("sign_gd", routes="lattice", orders=1, controls=False).failures
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", ["sign_gd", "normalized_gd"])
 def test_rules_of_the_sign(rule):

@@ -37,7 +37,7 @@ def lattice_errors(questions: Sequence[Question], rates: Sequence[float]) -> lis
     found = []
     for question in questions:
         equations = [question.sde(rate) for rate in rates]
-        limits = [side.at(one, one.init(question.x0)).sde_expectation(question.t1) for one in equations]
+        limits = [side.at(one, one.init(question.x0)).sde_ways(question.t1, box=True).expectation for one in equations]
         errors = discrete - np.array([limit.values for limit in limits])
         residuals = np.array([limit.residuals for limit in limits])
         found.append(Measured(errors[..., None], residuals[..., None], "the law on a lattice"))
