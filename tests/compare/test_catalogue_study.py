@@ -69,7 +69,8 @@ def test_linear_rules(rule):
 
 def test_the_sign_on_its_lattice():
     """Order 1 of sign descent, where the law of the rule lives on a lattice."""
-    assert not catalogue_study("sign_gd", routes="lattice", orders=1, controls=False).failures
+    cheapest = min((one for one in settings() if one.route == "lattice"), key=lambda one: one.cost)
+    assert catalogue_row(cheapest, 1, controls=False).passed
 
 
 @pytest.mark.slow
